@@ -1,0 +1,25 @@
+#pragma once
+// Errors a user can mend. The command line prints what() as one line and exits with code 2.
+
+#include <stdexcept>
+#include <string>
+
+namespace orrery {
+
+// Bad input: names the file (or command-line option), the JSON path, the offending value and the
+// rule: `scenarios/a.json: plan.micro_batch_size = 0: must be >= 1`.
+class InputError : public std::runtime_error {
+  public:
+    explicit InputError(const std::string& line) : std::runtime_error(line) {}
+    InputError(const std::string& file, const std::string& key, const std::string& value,
+               const std::string& rule);
+};
+
+// The simulation cannot go on: a deadlock (naming rank, stream and what it waits for), time out of
+// range, a missing operator time.
+class SimulationError : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+}  // namespace orrery
