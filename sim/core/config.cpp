@@ -64,8 +64,7 @@ ConfigNode ConfigNode::parse(std::string_view text, std::string name) {
             column = text[i] == '\n' ? 1 : column + 1;
             line += text[i] == '\n';
         }
-        throw InputError(
-            fmt::format("{}:{}:{}: is not valid JSON", document->file, line, column));
+        throw InputError(fmt::format("{}:{}:{}: is not valid JSON", document->file, line, column));
     }
     auto cursor = std::make_shared<Cursor>();
     cursor->json = &document->root;
@@ -91,8 +90,8 @@ std::optional<ConfigNode> ConfigNode::find(std::string_view key) const {
     if (it == cursor_->json->end()) return std::nullopt;
     cursor_->document->read.insert(&*it);
     if (it->is_null()) return std::nullopt;
-    return ConfigNode(std::make_shared<const Cursor>(
-        Cursor{cursor_->document, &*it, join(cursor_->path, key)}));
+    return ConfigNode(
+        std::make_shared<const Cursor>(Cursor{cursor_->document, &*it, join(cursor_->path, key)}));
 }
 
 ConfigNode ConfigNode::at(std::string_view key) const {
@@ -168,7 +167,8 @@ void ConfigNode::accept_all() const {
     if (!cursor_->json->is_structured()) return;
     for (auto& [key, value] : cursor_->json->items()) {
         cursor_->document->read.insert(&value);
-        ConfigNode(std::make_shared<const Cursor>(Cursor{cursor_->document, &value, ""})).accept_all();
+        ConfigNode(std::make_shared<const Cursor>(Cursor{cursor_->document, &value, ""}))
+            .accept_all();
     }
 }
 
@@ -182,8 +182,8 @@ void ConfigNode::reject_unknown_keys() const {
         if (!cursor_->document->read.contains(&value)) {
             throw InputError(file(), join(path(), key), short_text(value), "is not a known key");
         }
-        ConfigNode(std::make_shared<const Cursor>(
-                       Cursor{cursor_->document, &value, join(path(), key)}))
+        ConfigNode(
+            std::make_shared<const Cursor>(Cursor{cursor_->document, &value, join(path(), key)}))
             .reject_unknown_keys();
     }
 }
@@ -198,7 +198,8 @@ void ConfigNode::set(std::string_view dotted_path, std::string_view text) {
         const std::size_t dot = dotted_path.find('.', begin);
         const std::string key(dotted_path.substr(begin, dot - begin));
         if (key.empty()) {
-            throw InputError(fmt::format("--set {}={}: the key has an empty part", dotted_path, text));
+            throw InputError(
+                fmt::format("--set {}={}: the key has an empty part", dotted_path, text));
         }
         if (!node->is_object()) {
             throw InputError(fmt::format("--set {}={}: {} is not an object", dotted_path, text,
@@ -216,7 +217,8 @@ void ConfigNode::set(std::string_view dotted_path, std::string_view text) {
 }
 
 void ConfigNode::fail(const std::string& rule) const {
-    throw InputError(file(), path().empty() ? "the document" : path(), short_text(*cursor_->json), rule);
+    throw InputError(file(), path().empty() ? "the document" : path(), short_text(*cursor_->json),
+                     rule);
 }
 
 std::string ConfigNode::dump(int indent) const {

@@ -24,8 +24,8 @@ class ConfigNode {
     // The same from text; `name` stands for the file in messages.
     static ConfigNode parse(std::string_view text, std::string name);
 
-    const std::string& file() const;   // as given to load or parse
-    const std::string& path() const;   // "plan.micro_batch_size"; empty at the root
+    const std::string& file() const;  // as given to load or parse
+    const std::string& path() const;  // "plan.micro_batch_size"; empty at the root
     bool is_object() const;
     bool is_array() const;
     bool is_string() const;

@@ -13,9 +13,9 @@ namespace orrery {
 
 // One named answer. Names are stable and documented in reports/README.md.
 struct Metric {
-    std::string name;   // "step_time"
-    double value = 0;   // in base units
-    std::string unit;   // "s", "B", "USD", "h", "tokens/day", "1" (also for true/false as 1/0)
+    std::string name;  // "step_time"
+    double value = 0;  // in base units
+    std::string unit;  // "s", "B", "USD", "h", "tokens/day", "1" (also for true/false as 1/0)
     Origin origin = Origin::assumed;  // weakest number underneath
     std::string title;                // "time per step", for people
 };
@@ -56,14 +56,15 @@ struct ProgramStamp {
 };
 
 struct RunResult {
-    std::string scenario;  // name
-    std::string kind;      // "training" or "serving"
-    std::string given;     // settings as given (JSON text)
-    std::string used;      // settings with every default filled in (JSON text)
+    std::string scenario;         // name
+    std::string kind;             // "training" or "serving"
+    std::string given;            // settings as given (JSON text)
+    std::string used;             // settings with every default filled in (JSON text)
     std::vector<Metric> metrics;  // in print order
     std::vector<PublishedFigure> published;
     std::vector<ResultTable> breakdown;
-    std::vector<std::string> notes;  // sentences for the reader: what overflows, what is not modelled
+    std::vector<std::string>
+        notes;  // sentences for the reader: what overflows, what is not modelled
     std::vector<SourceUsed> sources;
     std::int64_t events = 0;
     std::int64_t operators = 0;        // of all ranks represented, folded or not

@@ -17,7 +17,8 @@ Origin parse_origin(std::string_view text) {
     for (std::size_t i = 0; i < kNames.size(); ++i) {
         if (kNames[i] == text) return static_cast<Origin>(i);
     }
-    throw std::invalid_argument("origin must be measured, specified, published, derived, given or assumed");
+    throw std::invalid_argument(
+        "origin must be measured, specified, published, derived, given or assumed");
 }
 
 }  // namespace orrery

@@ -1,6 +1,6 @@
 #pragma once
-// Simulated time: 64-bit integer picoseconds, so that order and sums are exact and the same on every
-// machine. Range 106 days; leaving it is an error, never a wrap-around.
+// Simulated time: 64-bit integer picoseconds, so that order and sums are exact and the same on
+// every machine. Range 106 days; leaving it is an error, never a wrap-around.
 
 #include <compare>
 #include <cstdint>

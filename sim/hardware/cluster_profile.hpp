@@ -1,0 +1,35 @@
+#pragma once
+// What the simulator knows of a cluster: nodes, links between GPUs, NICs, communication costs,
+// price. Read from hw_profiles/clusters/<name>.json (format: hw_profiles/README.md).
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/quantity.hpp"
+#include "core/sourced.hpp"
+#include "hardware/accelerator_profile.hpp"
+
+namespace orrery {
+
+struct ClusterProfile {
+    std::string name;
+    std::string title;
+    std::string accelerator;  // profile name
+    Sourced<Ratio> nodes;
+    Sourced<Ratio> gpus_per_node;
+    Sourced<BytesPerSecond> nvlink_bandwidth;  // one way, per GPU, achievable
+    Sourced<Seconds> nvlink_latency;
+    Sourced<BytesPerSecond> nic_bandwidth;  // one way, per GPU, nominal
+    Sourced<Seconds> nic_latency;           // end to end across the fabric
+    Sourced<Ratio> nic_efficiency;          // achieved over nominal for large messages
+    Sourced<DollarsPerHour> price_per_gpu_hour;
+    std::vector<DataTable> tables;  // e.g. "expert_all_to_all": published dispatch/combine rates
+    const DataTable* find_table(std::string_view table_name) const;
+};
+
+ClusterProfile load_cluster(const std::string& name_or_path,
+                            const std::filesystem::path& directory);
+
+}  // namespace orrery

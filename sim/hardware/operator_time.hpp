@@ -1,0 +1,56 @@
+#pragma once
+// How long an operator takes on an accelerator: measured points interpolated, else roofline times a
+// sourced efficiency, else refused with the missing shapes listed.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/quantity.hpp"
+#include "core/sourced.hpp"
+#include "hardware/accelerator_profile.hpp"
+#include "hardware/operator.hpp"
+
+namespace orrery {
+
+// burst: short runs at full clock. sustained: continuous load, clock settled under the power limit.
+enum class Clock : std::uint8_t { burst, sustained };
+
+struct Conditions {
+    std::int64_t sms = 0;  // SMs the operator may use; 0 = all
+    Clock clock = Clock::burst;
+};
+
+struct Estimate {
+    Seconds time;
+    Origin origin = Origin::assumed;  // weakest number underneath
+    double spread = 0;  // relative uncertainty (leave-one-out error of the table), 1 = 100 %
+    std::string rule;   // "gemm table fp8_block, interpolated", "roofline x 0.85", ...
+};
+
+// A communication kernel running beside an operator.
+struct CommunicationLoad {
+    std::int64_t sms = 0;
+    BytesPerSecond bandwidth;  // device-memory traffic it causes; 0 while it only waits
+};
+
+class OperatorTimeModel {
+  public:
+    explicit OperatorTimeModel(AcceleratorProfile profile);
+    ~OperatorTimeModel();
+    OperatorTimeModel(OperatorTimeModel&&) noexcept;
+
+    // Time of a compute operator alone on conditions.sms SMs, operands from device memory. Throws
+    // SimulationError for a communication, InputError where the profile has nothing for the class.
+    Estimate time(const Operator& op, const Conditions& conditions) const;
+    // Time beside a communication kernel over time alone on the same SMs, >= 1.
+    Sourced<Ratio> slowdown(OperatorClass c, const CommunicationLoad& load) const;
+    const AcceleratorProfile& profile() const;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace orrery

@@ -1,0 +1,72 @@
+#pragma once
+// One layer's work as operators: pure functions from (model, layer, plan, pass, tokens) to the
+// kernels and communications a rank runs, in order. Which phases of which layers overlap is decided
+// by the training step, not here.
+
+#include <cstdint>
+#include <vector>
+
+#include "hardware/operator.hpp"
+#include "model/model_spec.hpp"
+#include "model/parallel_plan.hpp"
+
+namespace orrery {
+
+enum class Pass : std::uint8_t {
+    forward,
+    backward_input,   // gradients of activations, with the recomputation it needs
+    backward_weight,  // gradients of weights
+};
+
+// A phase is a run of operators on one stream: compute phases hold kernels, communication phases
+// hold exactly one Communication (and the casts that its stream runs first, if any).
+enum class PhaseKind : std::uint8_t {
+    attention,  // norm, projections, core attention, output projection, residual; router in a MoE
+                // layer
+    dispatch,   // forward: tokens to experts. backward: input gradients back (a combine)
+    mlp,        // experts and shared expert, or the dense MLP
+    combine,    // forward: expert outputs back. backward: output gradients to experts (a dispatch)
+    tensor_collective,  // all-reduce / all-gather / reduce-scatter of tensor or context parallelism
+    embedding,
+    head,  // final norm, output head, loss
+    mtp_projection,
+};
+struct Phase {
+    PhaseKind kind = PhaseKind::attention;
+    std::vector<Operator> operators;
+    bool communicates() const {
+        return kind == PhaseKind::dispatch || kind == PhaseKind::combine ||
+               kind == PhaseKind::tensor_collective;
+    }
+};
+
+// What a micro-batch looks like to one rank.
+struct BatchShape {
+    std::int64_t sequences = 1;
+    std::int64_t sequence_length = 4096;
+    // Rows the rank's experts receive over the mean of balanced routing; 1 = balanced.
+    double routed_rows_factor = 1.0;
+};
+
+// Phases in execution order of that pass. forward of a MoE layer: attention, dispatch, mlp,
+// combine; backward_input: combine, mlp, dispatch, attention; backward_weight: mlp, attention.
+std::vector<Phase> lower_layer(const ModelSpec& model, const LayerSpec& layer,
+                               const ParallelPlan& plan, Pass pass, const BatchShape& batch);
+std::vector<Phase> lower_embedding(const ModelSpec&, const ParallelPlan&, Pass, const BatchShape&);
+std::vector<Phase> lower_head(const ModelSpec&, const ParallelPlan&, Pass, const BatchShape&);
+// The part of an MTP module before its transformer layer: two norms, concatenation, 2h -> h.
+std::vector<Phase> lower_mtp_projection(const ModelSpec&, const ParallelPlan&, Pass,
+                                        const BatchShape&);
+
+// Message a stage sends to the next for one micro-batch (activations forward, gradients backward).
+Operator pipeline_send(const ModelSpec&, const ParallelPlan&, const BatchShape&);
+
+// End of the step: gradients reduced, norm, AdamW on the shard, parameters gathered, working copies
+// rebuilt. `copies` is how many pipeline ranks hold the same stage (2 for DualPipe).
+struct OptimizerStep {
+    std::vector<Phase> phases;  // tensor_collective phases carry the collectives
+};
+OptimizerStep lower_optimizer(const ModelSpec&, const ParallelPlan&,
+                              const std::vector<StageLayout>& held_stages, std::int64_t copies);
+
+}  // namespace orrery
