@@ -91,16 +91,6 @@ struct ScheduleShape {
     int chunks = 0;
 };
 
-struct PassCosts {
-    // Durations per chunk, in any one unit. B is the input-gradient pass I; a full backward costs
-    // B + W. FB is an overlapped pair.
-    double forward = 1.0;
-    double backward_input = 1.0;
-    double backward_weight = 1.0;
-    double forward_backward = 3.0;
-    bool operator==(const PassCosts&) const = default;
-};
-
 struct ScheduleKind {
     std::string_view name;     // as make_schedule takes it
     std::string_view summary;  // one line: what it is, whose
@@ -111,9 +101,7 @@ struct ScheduleKind {
 const std::vector<ScheduleKind>& schedule_kinds();
 
 // Pure: the same arguments give the same schedule. Throws InputError, one line, for an unknown name
-// or a shape that the schedule does not take. `costs` matters to zb_v only, which places passes
-// greedily by time.
-PipelineSchedule make_schedule(std::string_view name, const ScheduleShape& shape,
-                               const PassCosts& costs = {});
+// or a shape that the schedule does not take.
+PipelineSchedule make_schedule(std::string_view name, const ScheduleShape& shape);
 
 }  // namespace orrery
