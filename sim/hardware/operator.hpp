@@ -47,6 +47,7 @@ struct Attention {
     std::int64_t query_heads = 0, key_heads = 0;
     std::int64_t query_key_dim = 0, value_dim = 0;  // per head
     bool causal = true;
+    std::int64_t window = 0;  // keys a query may see, itself included; 0: all
     constexpr auto operator<=>(const Attention&) const = default;
 };
 
@@ -69,8 +70,10 @@ enum class MemoryOpKind : std::uint8_t {
     embedding,  // gather, or scatter-add of its gradient
     cross_entropy,
     adamw,
-    zero,         // clear a buffer
-    norm_reduce,  // gradient norm for clipping
+    zero,                   // clear a buffer
+    norm_reduce,            // gradient norm for clipping
+    attention_preprocess,   // attention backward: rows of dO * O, FP32 dQ cleared
+    attention_postprocess,  // attention backward: FP32 dQ to BF16
 };
 struct MemoryOp {
     MemoryOpKind kind = MemoryOpKind::add;
@@ -78,6 +81,7 @@ struct MemoryOp {
     std::int64_t columns = 0;  // features; 1 for flat buffers
     Bytes read;
     Bytes written;
+    std::int64_t launches = 1;  // kernels it stands for, run one after the other
     constexpr auto operator<=>(const MemoryOp&) const = default;
 };
 
