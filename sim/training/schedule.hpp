@@ -40,7 +40,7 @@ constexpr Action make_action(ActionKind kind, std::int32_t micro_batch, std::int
     return {kind, micro_batch, stage, micro_batch, stage};
 }
 // The forward and the backward half are what make_action(forward, ...) and (backward, ...) return.
-constexpr Action make_pair(const Action& forward, const Action& backward) {
+constexpr Action make_overlapped(const Action& forward, const Action& backward) {
     return {ActionKind::forward_backward, forward.micro_batch, forward.stage, backward.micro_batch,
             backward.stage};
 }
