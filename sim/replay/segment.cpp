@@ -1,0 +1,43 @@
+#include "replay/segment.hpp"
+
+#include <algorithm>
+
+#include "core/error.hpp"
+
+namespace orrery {
+
+SegmentId SegmentTable::add(std::span<const OperatorDurations> operators) {
+    Entry entry{prefix_.size(), static_cast<std::uint32_t>(operators.size())};
+    for (int e = 0; e < environments_; ++e) {
+        std::int64_t sum = 0;
+        prefix_.push_back(0);
+        for (const OperatorDurations& op : operators) {
+            const std::int64_t d = op.ps[static_cast<std::size_t>(e)];
+            if (d < 0 || __builtin_add_overflow(sum, d, &sum)) {
+                throw SimulationError(
+                    "an operator's duration is negative or a segment is too long");
+            }
+            prefix_.push_back(sum);
+        }
+    }
+    segments_.push_back(entry);
+    return static_cast<SegmentId>(segments_.size() - 1);
+}
+
+std::int64_t SegmentTable::carry_over(SegmentId id, std::int64_t done, int from, int to) const {
+    const std::uint32_t count = operators(id);
+    const std::int64_t* old_prefix = prefix(id, from);
+    const std::int64_t* new_prefix = prefix(id, to);
+    if (done >= old_prefix[count]) return new_prefix[count];
+    // The operator in flight: the last one that starts at or before `done`.
+    const auto next = std::upper_bound(old_prefix, old_prefix + count + 1, done);
+    const std::ptrdiff_t i = next - old_prefix - 1;
+    const std::int64_t left = old_prefix[i + 1] - done;
+    const std::int64_t old_duration = old_prefix[i + 1] - old_prefix[i];
+    const std::int64_t new_duration = new_prefix[i + 1] - new_prefix[i];
+    const __int128 scaled =
+        (static_cast<__int128>(left) * new_duration + old_duration - 1) / old_duration;
+    return new_prefix[i + 1] - static_cast<std::int64_t>(scaled);
+}
+
+}  // namespace orrery

@@ -1,0 +1,98 @@
+#include "training/pricing.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+
+namespace orrery {
+
+Pricing::Pricing(const OperatorTimeModel& compute, const CommunicationCost& communication,
+                 const PlacementShape& placement, Clock clock, std::int64_t communication_sms)
+    : compute_(compute),
+      communication_(communication),
+      placement_(placement),
+      clock_(clock),
+      communication_sms_(communication_sms),
+      loads_(1) {}
+
+void Pricing::note(const std::string& subject, const std::string& rule, Origin origin,
+                   double spread) {
+    Rule& entry = rules_[{subject, rule}];
+    entry.origin = weakest(entry.origin, origin);
+    entry.spread = std::max(entry.spread, spread);
+    ++entry.operators;
+    weakest_ = weakest(weakest_, origin);
+}
+
+std::uint8_t Pricing::environment(const CommunicationLoad& load) {
+    for (std::size_t e = 1; e < loads_.size(); ++e) {
+        if (loads_[e].sms == load.sms && loads_[e].bandwidth == load.bandwidth) {
+            return static_cast<std::uint8_t>(e);
+        }
+    }
+    if (!durations_.empty()) throw SimulationError("communications must be priced before kernels");
+    if (loads_.size() == kMaxEnvironments) return static_cast<std::uint8_t>(loads_.size() - 1);
+    loads_.push_back(load);
+    return static_cast<std::uint8_t>(loads_.size() - 1);
+}
+
+const OperatorDurations& Pricing::durations(const Operator& op, ChunkKind chunk) {
+    const auto [it, added] = durations_.try_emplace({op.shape, chunk});
+    if (!added) return it->second;
+    const OperatorClass c = class_of(op);
+    const auto total_sms = static_cast<std::int64_t>(compute_.profile().sms.value.value());
+    const bool elastic = c != OperatorClass::gemm && c != OperatorClass::grouped_gemm;
+    for (int e = 0; e < environments(); ++e) {
+        const CommunicationLoad& load = loads_[static_cast<std::size_t>(e)];
+        const bool beside = e > 0 && chunk == ChunkKind::overlapped;
+        std::int64_t sms = total_sms;
+        if (chunk == ChunkKind::overlapped) sms -= elastic ? load.sms : communication_sms_;
+        const Estimate alone = compute_.time(op, {sms, clock_});
+        double factor = 1.0;
+        if (beside) {
+            const Sourced<Ratio> slowdown = compute_.slowdown(c, load);
+            factor = slowdown.value.value();
+            note(fmt::format("{} beside communication", to_string(c)), slowdown.from.source,
+                 slowdown.from.origin, 0);
+        }
+        it->second.ps[static_cast<std::size_t>(e)] = to_sim_duration(alone.time * factor).ps;
+        if (e == 0) note(std::string(to_string(c)), alone.rule, alone.origin, alone.spread);
+    }
+    return it->second;
+}
+
+CollectiveSpec Pricing::collective(const Operator& op) {
+    const auto& shape = std::get<Communication>(op.shape);
+    const CommunicationEstimate estimate =
+        communication_.time(shape, group_placement(placement_, shape.group));
+    note(std::string(to_string(shape.kind)), estimate.rule, estimate.origin, 0);
+    CollectiveSpec spec;
+    spec.duration_ps = to_sim_duration(estimate.time).ps;
+    spec.group = shape.group;
+    spec.name = op.name;
+    spec.environment_waiting = environment({communication_sms_, BytesPerSecond(0)});
+    spec.environment_moving = environment({communication_sms_, estimate.memory_traffic});
+    return spec;
+}
+
+SimDuration Pricing::send(const Operator& op) {
+    const auto& shape = std::get<Communication>(op.shape);
+    const CommunicationEstimate estimate =
+        communication_.time(shape, neighbour_placement(placement_));
+    note(std::string(to_string(shape.kind)), estimate.rule, estimate.origin, 0);
+    return to_sim_duration(estimate.time);
+}
+
+std::vector<SourceUsed> Pricing::sources() const {
+    std::vector<SourceUsed> result;
+    for (const auto& [key, rule] : rules_) {
+        std::string value = fmt::format("{} operators", rule.operators);
+        if (rule.spread > 0) value += fmt::format(", +-{:.1f} %", rule.spread * 100.0);
+        result.push_back({key.first, value, {rule.origin, key.second}});
+    }
+    return result;
+}
+
+}  // namespace orrery

@@ -1,0 +1,61 @@
+#pragma once
+// Operators to exact durations: asks the operator time model once per distinct (operator,
+// conditions) and keeps what it learned, so that origins and rules can be reported.
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "collective/communication_cost.hpp"
+#include "core/run_result.hpp"
+#include "hardware/operator_time.hpp"
+#include "replay/program.hpp"
+#include "training/placement.hpp"
+
+namespace orrery {
+
+// An operator runs in a chunk of its own with every SM, or in an overlapped pair, where GEMMs leave
+// the communication kernel its SMs throughout, and everything else takes what is free.
+enum class ChunkKind : std::uint8_t { alone, overlapped };
+
+class Pricing {
+  public:
+    Pricing(const OperatorTimeModel& compute, const CommunicationCost& communication,
+            const PlacementShape& placement, Clock clock, std::int64_t communication_sms);
+
+    // Durations of a compute operator in every environment.
+    const OperatorDurations& durations(const Operator& op, ChunkKind chunk);
+    // A communication: its duration once all have arrived, and the environments of its members.
+    CollectiveSpec collective(const Operator& op);
+    SimDuration send(const Operator& op);
+
+    int environments() const { return static_cast<int>(loads_.size()); }
+    Origin weakest_origin() const { return weakest_; }
+    // One line a rule: "gemm: table ..., interpolated", with the operators it priced.
+    std::vector<SourceUsed> sources() const;
+
+  private:
+    struct Rule {
+        Origin origin = Origin::measured;
+        std::int64_t operators = 0;
+        double spread = 0;
+    };
+    std::uint8_t environment(const CommunicationLoad& load);
+    void note(const std::string& subject, const std::string& rule, Origin origin, double spread);
+
+    const OperatorTimeModel& compute_;
+    const CommunicationCost& communication_;
+    PlacementShape placement_;
+    Clock clock_;
+    std::int64_t communication_sms_;
+    std::vector<CommunicationLoad> loads_;  // by environment; [0] is none
+    using Key = std::pair<decltype(Operator::shape), ChunkKind>;
+    std::map<Key, OperatorDurations> durations_;
+    std::map<std::pair<std::string, std::string>, Rule> rules_;
+    Origin weakest_ = Origin::measured;
+};
+
+}  // namespace orrery

@@ -1,0 +1,45 @@
+#pragma once
+// A training job to simulate, as plain values: model, plan, hardware, batch, and the stated inputs
+// that make a run differ from the ideal (clock, jitter, routing imbalance, slow ranks).
+
+#include <cstdint>
+#include <vector>
+
+#include "core/sourced.hpp"
+#include "hardware/accelerator_profile.hpp"
+#include "hardware/cluster_profile.hpp"
+#include "hardware/operator_time.hpp"
+#include "model/lowering.hpp"
+#include "model/model_spec.hpp"
+#include "model/parallel_plan.hpp"
+
+namespace orrery {
+
+struct SlowRank {
+    std::int64_t rank = 0;
+    double factor = 1.0;  // multiplies the rank's compute durations
+};
+
+struct TrainingSpec {
+    ModelSpec model;
+    ParallelPlan plan;
+    AcceleratorProfile accelerator;
+    ClusterProfile cluster;
+    std::int64_t sequences = 1;        // per step, over all data-parallel ranks
+    std::int64_t sequence_length = 1;  // tokens
+    double tokens = 0;                 // of the whole run; 0: unknown
+    Clock clock = Clock::burst;
+    double jitter = 0;  // relative standard deviation of a pass's compute time, per rank
+    std::uint64_t seed = 1;
+    double routed_rows_factor = 1.0;     // rows an expert rank receives over the balanced mean
+    std::int64_t communication_sms = 0;  // held by expert all-to-all beside compute
+    std::vector<SlowRank> slow_ranks;
+    bool fold = true;
+
+    std::int64_t micro_batches() const { return sequences / (plan.dp * plan.micro_batch_size); }
+    BatchShape batch() const {
+        return {plan.micro_batch_size, sequence_length, routed_rows_factor};
+    }
+};
+
+}  // namespace orrery
