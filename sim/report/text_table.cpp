@@ -120,7 +120,8 @@ std::string TextTable::render(int width, bool color, int indent) const {
     if (any) add_line(headings, Tone::dim);
     for (const Row& row : rows_) {
         if (row.section) {
-            text += "\n" + margin + toned(row.cells[0], Tone::bold, color) + "\n";
+            text += "\n" + margin.substr(std::min<std::size_t>(margin.size(), 2)) +
+                    toned(row.cells[0], Tone::bold, color) + "\n";
         } else {
             add_line(row.cells, row.tone);
         }

@@ -32,7 +32,7 @@ class TextTable {
     void add_row(std::vector<std::string> cells, Tone tone = Tone::plain);
     // A line of text across the table, set apart from the rows above.
     void add_section(std::string title);
-    // Every line ends with a newline and starts with `indent` spaces.
+    // Every line ends with a newline and starts with `indent` spaces, sections with two fewer.
     std::string render(int width, bool color, int indent = 2) const;
 
   private:

@@ -1,0 +1,80 @@
+#include "report/format.hpp"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "core/unit_text.hpp"
+
+namespace orrery {
+namespace {
+
+bool is_share(std::string_view name) {
+    return name.starts_with("mfu_") || name.ends_with("share") || name.ends_with("error");
+}
+
+// "5.3280 MUSD" -> "5.328 MUSD".
+std::string without_trailing_zeros(const std::string& text) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    if (text.find('.') >= end) return text;
+    std::size_t keep = text.find_last_not_of('0', end - 1);
+    if (text[keep] == '.') --keep;
+    return text.substr(0, keep + 1) + text.substr(end);
+}
+
+// A number with a prefix and the unit apart: "5.328 M USD"; no unit for "272.8 G".
+std::string spaced(double value, std::string_view unit, int digits) {
+    std::string text = format_quantity(value, "B", digits);
+    text.pop_back();
+    const bool prefixed = text.back() != ' ';
+    if (unit.empty()) return prefixed ? text : text.substr(0, text.size() - 1);
+    return fmt::format("{}{}{}", text, prefixed ? " " : "", unit);
+}
+
+}  // namespace
+
+std::string grouped(std::int64_t value) {
+    std::string digits = fmt::format("{}", value);
+    const std::size_t first = value < 0 ? 1 : 0;
+    for (std::size_t i = digits.size(); i > first + 3; i -= 3) digits.insert(i - 3, ",");
+    return digits;
+}
+
+std::string format_value(std::string_view name, double value, std::string_view unit, int digits) {
+    if (name.starts_with("fits_")) return value != 0 ? "yes" : "no";
+    if (unit == "1" && is_share(name)) {
+        const int decimals = value != 0 && std::fabs(value) < 0.1 ? digits - 1 : digits - 2;
+        return fmt::format("{:.{}f} %", value * 100, std::max(decimals, 0));
+    }
+    if (unit == "h" && std::fabs(value) >= 1000) {
+        const double step = std::pow(10.0, std::floor(std::log10(std::fabs(value))) - digits + 1);
+        return grouped(std::llround(std::round(value / step) * std::max(step, 1.0))) + " h";
+    }
+    if (unit == "USD") return spaced(value, unit, digits);
+    if (unit == "tokens/day") return spaced(value, "", digits);  // the title says per day
+    return format_quantity(value, unit, digits);
+}
+
+std::string format_published(std::string_view name, double value, std::string_view unit) {
+    return without_trailing_zeros(format_value(name, value, unit, 6));
+}
+
+double relative_error(double predicted, double published) {
+    return (predicted - published) / published;
+}
+
+std::string format_error(double predicted, double published) {
+    if (published == 0) return "";
+    return fmt::format("{:+.1f} %", 100 * relative_error(predicted, published));
+}
+
+std::string format_cell(const Cell& cell, const ResultColumn& column) {
+    if (const auto* text = std::get_if<std::string>(&cell)) return *text;
+    if (const auto* count = std::get_if<std::int64_t>(&cell)) return grouped(*count);
+    if (const auto* number = std::get_if<double>(&cell)) {
+        return format_value(column.name, *number, column.unit, column.name == "share" ? 3 : 4);
+    }
+    return "";
+}
+
+}  // namespace orrery

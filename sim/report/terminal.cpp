@@ -1,0 +1,193 @@
+#include "report/terminal.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "core/unit_text.hpp"
+#include "report/format.hpp"
+#include "report/text_table.hpp"
+
+namespace orrery {
+namespace {
+
+struct Section {
+    std::string_view metric;
+    std::string_view heading;
+};
+// Which heading a metric stands under; a metric that is not named goes under "Other".
+constexpr std::array<Section, 15> kSections = {{
+    {"step_time", "Time"},
+    {"chunk_pair_time", "Time"},
+    {"time_1f", "Parts of the step on pipeline rank 0 (they add up to it)"},
+    {"time_1b", "Parts of the step on pipeline rank 0 (they add up to it)"},
+    {"time_1w", "Parts of the step on pipeline rank 0 (they add up to it)"},
+    {"time_1f1b", "Parts of the step on pipeline rank 0 (they add up to it)"},
+    {"time_bubble", "Parts of the step on pipeline rank 0 (they add up to it)"},
+    {"time_optimizer", "Parts of the step on pipeline rank 0 (they add up to it)"},
+    {"tokens_per_day", "Rate"},
+    {"mfu_causal", "Rate"},
+    {"mfu_non_causal", "Rate"},
+    {"gpu_hours", "Whole training run"},
+    {"cost", "Whole training run"},
+    {"peak_memory", "Memory of the fullest GPU"},
+    {"fits_memory", "Memory of the fullest GPU"},
+}};
+
+std::string_view heading_of(const std::string& metric) {
+    for (const Section& section : kSections) {
+        if (section.metric == metric) return section.heading;
+    }
+    return "Other";
+}
+
+const PublishedFigure* published_of(const RunResult& result, const std::string& metric) {
+    for (const PublishedFigure& figure : result.published) {
+        if (figure.metric == metric) return &figure;
+    }
+    return nullptr;
+}
+
+std::string_view meaning(Origin origin) {
+    switch (origin) {
+        case Origin::measured:
+            return "timed on a real GPU for this project";
+        case Origin::specified:
+            return "a vendor's data sheet";
+        case Origin::published:
+            return "measured and printed by somebody else";
+        case Origin::derived:
+            return "scaled from another figure by a stated rule";
+        case Origin::given:
+            return "set by you";
+        case Origin::assumed:
+            return "nobody's figure: an assumption";
+    }
+    return "";
+}
+
+std::vector<std::string> metric_cells(const RunResult& result, const Metric& metric,
+                                      bool with_published) {
+    std::vector<std::string> cells = {metric.title.empty() ? metric.name : metric.title,
+                                      format_value(metric.name, metric.value, metric.unit)};
+    if (with_published) {
+        const PublishedFigure* figure = published_of(result, metric.name);
+        cells.push_back(figure ? format_published(metric.name, figure->value, metric.unit) : "");
+        cells.push_back(figure ? format_error(metric.value, figure->value) : "");
+    }
+    cells.emplace_back(to_string(metric.origin));
+    return cells;
+}
+
+// One line a citation, naming the metrics taken from it; then how a figure differs in meaning.
+std::string citations(const RunResult& result, const TerminalStyle& style) {
+    std::vector<std::string> order;
+    std::map<std::string, std::string> metrics;
+    for (const PublishedFigure& figure : result.published) {
+        const Metric* metric = result.find(figure.metric);
+        if (metric == nullptr) continue;
+        std::string& names = metrics[figure.citation];
+        if (names.empty()) order.push_back(figure.citation);
+        names += fmt::format("{}{}", names.empty() ? "" : ", ", metric->title);
+    }
+    std::string text;
+    const auto add = [&](const std::string& sentence) {
+        const auto lines =
+            wrapped(sentence, static_cast<std::size_t>(std::max(style.width - 4, 30)));
+        for (std::size_t i = 0; i < lines.size(); ++i) {
+            text += toned(fmt::format("{}{}", i == 0 ? "  " : "    ", lines[i]), Tone::dim,
+                          style.color) +
+                    "\n";
+        }
+    };
+    for (const std::string& citation : order) add(citation + ": " + metrics[citation]);
+    for (const PublishedFigure& figure : result.published) {
+        const Metric* metric = result.find(figure.metric);
+        if (metric != nullptr && !figure.note.empty()) add(metric->title + ": " + figure.note);
+    }
+    return text;
+}
+
+std::string origin_legend(const RunResult& result, const TerminalStyle& style) {
+    std::set<Origin> seen;
+    for (const Metric& metric : result.metrics) seen.insert(metric.origin);
+    std::string sentence = "weakest origin = the least certain number underneath a line:";
+    for (const Origin origin : seen) {
+        sentence += fmt::format("{} {} = {}", origin == *seen.begin() ? "" : ";", to_string(origin),
+                                meaning(origin));
+    }
+    std::string text;
+    for (const std::string& line : wrapped(sentence, static_cast<std::size_t>(style.width - 2))) {
+        text += toned("  " + line, Tone::dim, style.color) + "\n";
+    }
+    return text;
+}
+
+std::string render_foot(const RunResult& result, const TerminalStyle& style) {
+    std::string line = fmt::format(
+        "{} GPUs ({} simulated, the others are identical), {} operators, {} events; simulated in "
+        "{}",
+        grouped(result.ranks), grouped(result.ranks_simulated), grouped(result.operators),
+        grouped(result.events), format_quantity(result.wall_seconds, "s", 3));
+    if (result.ranks_simulated == result.ranks) {
+        line = fmt::format("{} GPUs, each simulated, {} operators, {} events; simulated in {}",
+                           grouped(result.ranks), grouped(result.operators), grouped(result.events),
+                           format_quantity(result.wall_seconds, "s", 3));
+    }
+    std::string text;
+    for (const std::string& part : wrapped(line, static_cast<std::size_t>(style.width - 2))) {
+        text += toned("  " + part, Tone::dim, style.color) + "\n";
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string render_metrics(const RunResult& result, const TerminalStyle& style) {
+    const bool with_published = !result.published.empty();
+    std::vector<TextColumn> columns = {{"", Align::left, true}, {"predicted", Align::right}};
+    if (with_published) {
+        columns.push_back({"published", Align::right});
+        columns.push_back({"error", Align::right});
+    }
+    columns.push_back({"weakest origin", Align::left});
+    TextTable table(columns);
+    std::string_view heading;
+    for (const Metric& metric : result.metrics) {
+        if (heading_of(metric.name) != heading) {
+            heading = heading_of(metric.name);
+            table.add_section(std::string(heading));
+        }
+        const bool bad = metric.name.starts_with("fits_") && metric.value == 0;
+        table.add_row(metric_cells(result, metric, with_published), bad ? Tone::bad : Tone::plain);
+    }
+    std::string text = table.render(style.width, style.color, 4);
+    if (with_published) {
+        text +=
+            "\n" +
+            toned("Published figures (compared with, never fitted to)", Tone::bold, style.color) +
+            "\n" + citations(result, style);
+    }
+    return text + "\n" + origin_legend(result, style);
+}
+
+std::string render_answer(const RunResult& result, const TerminalStyle& style) {
+    std::string text = toned(result.scenario, Tone::bold, style.color) + "\n";
+    for (const ResultTable& table : result.breakdown) {
+        if (table.name == "setup") text += render_breakdown(table, style);
+    }
+    text += "\n" + render_metrics(result, style);
+    if (style.details) {
+        for (const ResultTable& table : result.breakdown) {
+            if (table.name != "setup") text += "\n" + render_breakdown(table, style);
+        }
+    }
+    text += render_notes(result, style);
+    if (style.details) text += render_sources(result, style);
+    return text + "\n" + render_foot(result, style);
+}
+
+}  // namespace orrery

@@ -1,0 +1,105 @@
+#include "study/metrics.hpp"
+
+#include <charconv>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+namespace orrery {
+namespace {
+
+// "272.8e9 tokens/day".
+double tokens_per_day(const ConfigNode& node) {
+    const std::string text = node.as_string();
+    double number = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    if (error != std::errc() || std::string_view(rest, end) != " tokens/day") {
+        node.fail("must be a rate such as \"272.8e9 tokens/day\"");
+    }
+    return number;
+}
+
+double hours(const ConfigNode& node) {
+    const std::string text = node.as_string();
+    if (!text.ends_with(" h")) node.fail("must be a time in hours such as \"2664e3 h\"");
+    return node.as_quantity<Seconds>().value() / 3600;
+}
+
+PublishedFigure read_one(const ConfigNode& node, bool& calibration) {
+    PublishedFigure figure;
+    figure.metric = node.at("metric").as_string();
+    const MetricKind* kind = find_metric_kind(figure.metric);
+    if (kind == nullptr) {
+        std::string names;
+        for (const MetricKind& k : metric_kinds()) {
+            names += fmt::format("{}{}", names.empty() ? "" : ", ", k.name);
+        }
+        node.at("metric").fail("must be one of " + names);
+    }
+    figure.value = read_figure(node.at("value"), *kind);
+    figure.citation = node.at("citation").as_string();
+    if (figure.citation.empty()) node.at("citation").fail("must say where it was published");
+    if (const auto note = node.find("note")) figure.note = note->as_string();
+    if (const auto id = node.find("id")) id->as_string();
+    calibration = node.at("calibration").as_bool();
+    node.reject_unknown_keys();
+    return figure;
+}
+
+}  // namespace
+
+const std::vector<MetricKind>& metric_kinds() {
+    static const std::vector<MetricKind> kinds = {
+        {"step_time", "s", "time per step"},
+        {"chunk_pair_time", "s", "one overlapped F&B pair"},
+        {"time_1f", "s", "forward alone (1F)"},
+        {"time_1b", "s", "backward alone (1B)"},
+        {"time_1w", "s", "weight gradients alone (1W)"},
+        {"time_1f1b", "s", "F&B overlapped (1F1B)"},
+        {"time_bubble", "s", "bubble: waiting"},
+        {"time_optimizer", "s", "optimizer"},
+        {"tokens_per_day", "tokens/day", "tokens per day"},
+        {"mfu_causal", "1", "MFU, causal attention"},
+        {"mfu_non_causal", "1", "MFU, full attention"},
+        {"gpu_hours", "h", "GPU hours"},
+        {"cost", "USD", "cost"},
+        {"peak_memory", "B", "peak memory"},
+        {"fits_memory", "1", "fits"},
+    };
+    return kinds;
+}
+
+const MetricKind* find_metric_kind(std::string_view name) {
+    for (const MetricKind& kind : metric_kinds()) {
+        if (kind.name == name) return &kind;
+    }
+    return nullptr;
+}
+
+Metric make_metric(std::string_view name, double value, Origin origin) {
+    const MetricKind* kind = find_metric_kind(name);
+    if (kind == nullptr) throw std::logic_error(fmt::format("no metric is named {}", name));
+    return {std::string(name), value, std::string(kind->unit), origin, std::string(kind->title)};
+}
+
+double read_figure(const ConfigNode& node, const MetricKind& kind) {
+    if (kind.unit == "s") return node.as_quantity<Seconds>().value();
+    if (kind.unit == "B") return node.as_quantity<Bytes>().value();
+    if (kind.unit == "USD") return node.as_quantity<Dollars>().value();
+    if (kind.unit == "h") return hours(node);
+    if (kind.unit == "tokens/day") return tokens_per_day(node);
+    return node.as_quantity<Ratio>().value();
+}
+
+std::vector<PublishedFigure> read_published(const ConfigNode& node) {
+    std::vector<PublishedFigure> figures;
+    for (const ConfigNode& element : node.elements()) {
+        bool calibration = false;
+        PublishedFigure figure = read_one(element, calibration);
+        if (!calibration) figures.push_back(std::move(figure));
+    }
+    return figures;
+}
+
+}  // namespace orrery

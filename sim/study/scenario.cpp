@@ -1,0 +1,89 @@
+#include "study/scenario.hpp"
+
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+#include "study/metrics.hpp"
+
+namespace orrery {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr int kDeepestBase = 8;  // scenarios stacked on each other
+
+// Members of `from` over those of `onto`: objects are merged, everything else is replaced.
+void merge(ConfigNode& onto, const ConfigNode& from, const std::string& prefix) {
+    for (const std::string& key : from.keys()) {
+        if (prefix.empty() && key == "base") continue;
+        const std::string path = prefix.empty() ? key : prefix + "." + key;
+        const auto member = from.find(key);
+        if (member && member->is_object() && member->size() > 0) {
+            merge(onto, *member, path);
+        } else {
+            onto.set(path, member ? member->dump(-1) : "null");
+        }
+    }
+}
+
+ConfigNode load_stacked(const fs::path& file, int depth) {
+    const ConfigNode own = ConfigNode::load(file);
+    if (!own.is_object()) own.fail("must be an object");
+    const auto base = own.find("base");
+    if (!base) return own;
+    if (depth >= kDeepestBase) base->fail("must not be stacked deeper than 8 scenarios");
+    ConfigNode below = load_stacked(resolve_file(*base, file), depth + 1);
+    ConfigNode merged = ConfigNode::parse(below.dump(-1), file.string());
+    merge(merged, own, "");
+    return merged;
+}
+
+void apply(ConfigNode& document, const std::vector<std::string>& sets) {
+    for (const std::string& text : sets) {
+        const std::size_t equals = text.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            throw InputError(fmt::format("--set {}: must be key=value", text));
+        }
+        document.set(text.substr(0, equals), text.substr(equals + 1));
+    }
+}
+
+}  // namespace
+
+fs::path resolve_file(const ConfigNode& node, const fs::path& scenario) {
+    const fs::path named = node.as_string();
+    std::error_code ec;
+    if (fs::exists(named, ec)) return named;
+    if (named.is_relative()) {
+        fs::path above = fs::absolute(scenario, ec).lexically_normal().parent_path();
+        for (; !ec; above = above.parent_path()) {
+            if (fs::exists(above / named, ec)) {
+                const fs::path shorter = (above / named).lexically_proximate(fs::current_path());
+                return *shorter.begin() == ".." ? above / named : shorter;
+            }
+            if (above == above.root_path()) break;
+        }
+    }
+    node.fail("must be a file, from here, the scenario's directory or one above it");
+}
+
+Scenario load_scenario(const fs::path& file, const std::vector<std::string>& sets) {
+    Scenario scenario{.file = file, .document = load_stacked(file, 0)};
+    if (!sets.empty()) {
+        // Messages say that the value may come from the command line.
+        scenario.document =
+            ConfigNode::parse(scenario.document.dump(-1), file.string() + " with --set");
+        apply(scenario.document, sets);
+    }
+    scenario.name = scenario.document.at("name").as_string();
+    const ConfigNode kind = scenario.document.at("kind");
+    scenario.kind = kind.as_string();
+    if (scenario.kind != "training") kind.fail("must be \"training\"");
+    if (const auto text = scenario.document.find("description")) text->as_string();
+    if (const auto block = scenario.document.find("published")) {
+        scenario.published = read_published(*block);
+    }
+    scenario.given = scenario.document.dump();
+    return scenario;
+}
+
+}  // namespace orrery
