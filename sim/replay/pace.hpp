@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/error.hpp"
+#include "core/wide_integer.hpp"
 
 namespace orrery {
 
@@ -21,13 +22,12 @@ class Pace {
     // Wall time of `nominal` picoseconds of work, rounded up.
     std::int64_t wall(std::int64_t nominal) const {
         if (scale_ == kOne) return nominal;
-        return static_cast<std::int64_t>((static_cast<__int128>(nominal) * scale_ + kOne - 1) >>
-                                         32);
+        return static_cast<std::int64_t>((static_cast<int128>(nominal) * scale_ + kOne - 1) >> 32);
     }
     // Work done in `wall` picoseconds, rounded down.
     std::int64_t nominal(std::int64_t wall) const {
         if (scale_ == kOne) return wall;
-        return static_cast<std::int64_t>((static_cast<__int128>(wall) << 32) / scale_);
+        return static_cast<std::int64_t>((static_cast<int128>(wall) << 32) / scale_);
     }
     double slowness() const { return static_cast<double>(scale_) / kOne; }
 

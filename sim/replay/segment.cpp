@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "core/wide_integer.hpp"
 
 namespace orrery {
 
@@ -35,8 +36,8 @@ std::int64_t SegmentTable::carry_over(SegmentId id, std::int64_t done, int from,
     const std::int64_t left = old_prefix[i + 1] - done;
     const std::int64_t old_duration = old_prefix[i + 1] - old_prefix[i];
     const std::int64_t new_duration = new_prefix[i + 1] - new_prefix[i];
-    const __int128 scaled =
-        (static_cast<__int128>(left) * new_duration + old_duration - 1) / old_duration;
+    const int128 scaled =
+        (static_cast<int128>(left) * new_duration + old_duration - 1) / old_duration;
     return new_prefix[i + 1] - static_cast<std::int64_t>(scaled);
 }
 

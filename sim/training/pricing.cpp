@@ -1,10 +1,9 @@
 #include "training/pricing.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
-
-#include "core/error.hpp"
 
 namespace orrery {
 
@@ -32,8 +31,18 @@ std::uint8_t Pricing::environment(const CommunicationLoad& load) {
             return static_cast<std::uint8_t>(e);
         }
     }
-    if (!durations_.empty()) throw SimulationError("communications must be priced before kernels");
-    if (loads_.size() == kMaxEnvironments) return static_cast<std::uint8_t>(loads_.size() - 1);
+    // Priced after kernels (the optimizer's collectives, which run beside nothing), or one too
+    // many: the environment with the closest traffic stands in.
+    if (!durations_.empty() || loads_.size() == kMaxEnvironments) {
+        std::size_t closest = 0;
+        for (std::size_t e = 1; e < loads_.size(); ++e) {
+            const auto distance = [&](std::size_t i) {
+                return std::fabs((loads_[i].bandwidth - load.bandwidth).value());
+            };
+            if (closest == 0 || distance(e) < distance(closest)) closest = e;
+        }
+        return static_cast<std::uint8_t>(closest);
+    }
     loads_.push_back(load);
     return static_cast<std::uint8_t>(loads_.size() - 1);
 }

@@ -11,6 +11,7 @@
 
 #include "collective/communication_cost.hpp"
 #include "core/run_result.hpp"
+#include "core/time.hpp"
 #include "hardware/operator_time.hpp"
 #include "replay/program.hpp"
 #include "training/placement.hpp"

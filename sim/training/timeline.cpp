@@ -1,0 +1,60 @@
+#include "training/timeline.hpp"
+
+#include <fmt/format.h>
+
+namespace orrery {
+namespace {
+
+constexpr std::uint32_t kActionsShown = 4;  // at either end of a rank's schedule
+constexpr const char* kStreamNames[] = {"compute", "communication", "pipeline send"};
+
+// True for records of the first and last actions of the schedule and of the optimizer.
+bool shown(const TraceRecord& record, const RankProgram& program, bool all) {
+    const auto actions = static_cast<std::uint32_t>(program.actions.size());
+    return all || record.action < kActionsShown || record.action + 1 + kActionsShown >= actions;
+}
+
+}  // namespace
+
+Timeline make_timeline(const std::vector<RankTrace>& traces, const ReplayInput& input,
+                       const PieceFactory& pieces, bool all) {
+    Timeline timeline;
+    for (const RankTrace& trace : traces) {
+        const RankProgram& program = input.programs[trace.program];
+        const auto rank = static_cast<std::int32_t>(trace.rank);
+        for (std::int32_t s = 0; s < kStreams; ++s) {
+            timeline.tracks.push_back({rank, s, kStreamNames[s]});
+        }
+        const auto add = [&](const TraceRecord& record, const std::string& name,
+                             std::string_view category, std::int64_t start, std::int64_t end) {
+            const ActionInfo& action = program.actions[record.action];
+            timeline.spans.push_back({rank, static_cast<std::int32_t>(record.stream), start,
+                                      end - start, name, std::string(category), action.name});
+        };
+        for (const TraceRecord& record : trace.records) {
+            if (!shown(record, program, all)) continue;
+            const Instruction& instruction = program.stream(record.stream)[record.instruction];
+            if (instruction.kind == InstructionKind::run) continue;
+            const std::string& label = input.labels[instruction.label];
+            if (instruction.kind == InstructionKind::send) {
+                add(record, label, "send", record.start_ps, record.end_ps);
+                continue;
+            }
+            if (record.moving_ps > record.start_ps) {
+                add(record, label + ": wait for peers", "wait", record.start_ps, record.moving_ps);
+            }
+            add(record, label, "communication", record.moving_ps, record.end_ps);
+        }
+        for (const OperatorSpan& span : operator_spans(trace, input)) {
+            const TraceRecord& record = trace.records[span.record];
+            if (!shown(record, program, all)) continue;
+            const Instruction& instruction = program.stream(record.stream)[record.instruction];
+            const OperatorLabel& op = pieces.operators(instruction.index)[span.operation];
+            add(record, fmt::format("{}: {}", input.labels[instruction.label], op.name),
+                to_string(op.operator_class), span.start_ps, span.end_ps);
+        }
+    }
+    return timeline;
+}
+
+}  // namespace orrery
