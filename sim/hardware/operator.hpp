@@ -96,7 +96,16 @@ enum class CommunicationKind : std::uint8_t {
     expert_combine,   // expert outputs back, reduced
 };
 // Which ranks take part; the plan turns this into rank lists.
-enum class Group : std::uint8_t { none, tensor, expert, data, data_expert, context, pipeline };
+enum class Group : std::uint8_t {
+    none,
+    tensor,
+    expert,
+    data,
+    data_expert,
+    context,
+    pipeline,
+    world
+};
 struct Communication {
     CommunicationKind kind = CommunicationKind::send_recv;
     Group group = Group::none;

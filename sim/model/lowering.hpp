@@ -30,6 +30,7 @@ enum class PhaseKind : std::uint8_t {
     embedding,
     head,  // final norm, output head, loss
     mtp_projection,
+    optimizer,
 };
 struct Phase {
     PhaseKind kind = PhaseKind::attention;
@@ -40,7 +41,8 @@ struct Phase {
     }
 };
 
-// What a micro-batch looks like to one rank.
+// What a micro-batch looks like. sequence_length is the whole sequence: context parallelism gives
+// a rank 1 / cp of it, sequence parallelism splits that further where tensors are not split by tp.
 struct BatchShape {
     std::int64_t sequences = 1;
     std::int64_t sequence_length = 4096;
@@ -50,6 +52,8 @@ struct BatchShape {
 
 // Phases in execution order of that pass. forward of a MoE layer: attention, dispatch, mlp,
 // combine; backward_input: combine, mlp, dispatch, attention; backward_weight: mlp, attention.
+// Without expert parallelism dispatch and combine are absent; with tensor or context parallelism
+// collectives cut the compute phases into several of the same kind.
 std::vector<Phase> lower_layer(const ModelSpec& model, const LayerSpec& layer,
                                const ParallelPlan& plan, Pass pass, const BatchShape& batch);
 std::vector<Phase> lower_embedding(const ModelSpec&, const ParallelPlan&, Pass, const BatchShape&);
@@ -60,6 +64,12 @@ std::vector<Phase> lower_mtp_projection(const ModelSpec&, const ParallelPlan&, P
 
 // Message a stage sends to the next for one micro-batch (activations forward, gradients backward).
 Operator pipeline_send(const ModelSpec&, const ParallelPlan&, const BatchShape&);
+
+// Bytes of each of AdamW's two moments: BF16 beside FP8 training (DeepSeek-V3 report, section
+// 3.3.3), FP32 otherwise (the usual choice).
+constexpr std::int64_t adam_moment_bytes(const ParallelPlan& plan) {
+    return plan.precision == Precision::bf16 ? 4 : 2;
+}
 
 // End of the step: gradients reduced, norm, AdamW on the shard, parameters gathered, working copies
 // rebuilt. `copies` is how many pipeline ranks hold the same stage (2 for DualPipe).
