@@ -1,7 +1,10 @@
 #include "core/config.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <map>
+#include <numeric>
 #include <set>
 #include <sstream>
 
@@ -17,7 +20,9 @@ using Json = nlohmann::ordered_json;
 struct ConfigNode::Document {
     std::string file;
     Json root;
-    std::set<const Json*> read;  // members somebody asked for
+    std::set<const Json*> read;                          // members somebody asked for
+    std::map<const Json*, std::set<std::string>> asked;  // keys asked for, by object
+    std::set<std::string> overridden;                    // paths given by set()
 };
 
 struct ConfigNode::Cursor {
@@ -34,8 +39,98 @@ std::string join(const std::string& path, std::string_view key) {
 
 std::string short_text(const Json& json) {
     std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
-    if (text.size() > 80) text = text.substr(0, 77) + "...";
-    return text;
+    if (text.size() <= 80) return text;
+    std::size_t end = 77;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // whole UTF-8
+    return text.substr(0, end) + "...";
+}
+
+// Line and column, from 1, of the byte before `offset`.
+std::string position_text(std::string_view text, std::size_t offset) {
+    std::size_t line = 1, column = 1;
+    for (std::size_t i = 0; i + 1 < offset && i < text.size(); ++i) {
+        column = text[i] == '\n' ? 1 : column + 1;
+        line += text[i] == '\n';
+    }
+    return fmt::format("{}:{}", line, column);
+}
+
+// The end of the parser's message, which says what it found and expected.
+std::string reason_of(const Json::exception& e) {
+    std::string_view what = e.what();
+    for (std::string_view mark : {"] ", "column ", ": ", "while parsing ", " - "}) {
+        const std::size_t at = what.find(mark);
+        if (at != std::string_view::npos) what.remove_prefix(at + mark.size());
+    }
+    return std::string(what.substr(0, 160));
+}
+
+// Watches a document as it is parsed. Recursion over it stays shallow and no setting is lost
+// silently: nesting beyond kDeepest and keys given twice are errors.
+class ParseGuard {
+  public:
+    explicit ParseGuard(std::string file) : file_(std::move(file)) {}
+
+    bool operator()(int depth, Json::parse_event_t event, const Json& parsed) {
+        using Event = Json::parse_event_t;
+        if (event == Event::object_start || event == Event::array_start) {
+            if (depth >= kDeepest) {
+                throw InputError(fmt::format("{}: is nested more than {} deep", file_, kDeepest));
+            }
+            if (event == Event::object_start) keys_.emplace_back();
+        } else if (event == Event::object_end) {
+            keys_.pop_back();
+        } else if (event == Event::key) {
+            const auto& key = parsed.get_ref<const std::string&>();
+            if (!keys_.back().insert(key).second) {
+                throw InputError(file_, key, "", "is given twice in one object");
+            }
+        }
+        return true;
+    }
+
+  private:
+    static constexpr int kDeepest = 64;
+    std::string file_;
+    std::vector<std::set<std::string>> keys_;  // of the objects that are open
+};
+
+Json parse_guarded(std::string_view text, const std::string& file) {
+    ParseGuard guard(file);
+    const auto watch = [&guard](int depth, Json::parse_event_t event, Json& parsed) {
+        return guard(depth, event, parsed);
+    };
+    return Json::parse(text, watch, true, true);
+}
+
+// Levenshtein distance: insertions, deletions and replacements between two keys.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        std::size_t diagonal = row[0];
+        row[0] = i;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const std::size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+        }
+    }
+    return row[b.size()];
+}
+
+// "is not a known key", with the key that was probably meant or those that exist.
+std::string unknown_key_rule(std::string_view key, const std::set<std::string>& known) {
+    std::string rule = "is not a known key";
+    if (known.empty()) return rule;
+    const auto closest =
+        std::min_element(known.begin(), known.end(), [key](const auto& a, const auto& b) {
+            return edit_distance(key, a) < edit_distance(key, b);
+        });
+    if (edit_distance(key, *closest) <= std::max<std::size_t>(2, key.size() / 4)) {
+        return fmt::format("{}; did you mean {}?", rule, *closest);
+    }
+    return fmt::format("{}; known here: {}", rule, fmt::join(known, ", "));
 }
 
 }  // namespace
@@ -57,14 +152,12 @@ ConfigNode ConfigNode::parse(std::string_view text, std::string name) {
     auto document = std::make_shared<Document>();
     document->file = std::move(name);
     try {
-        document->root = Json::parse(text, nullptr, true, true);
+        document->root = parse_guarded(text, document->file);
     } catch (const Json::parse_error& e) {
-        std::size_t line = 1, column = 1;
-        for (std::size_t i = 0; i + 1 < e.byte && i < text.size(); ++i) {
-            column = text[i] == '\n' ? 1 : column + 1;
-            line += text[i] == '\n';
-        }
-        throw InputError(fmt::format("{}:{}:{}: is not valid JSON", document->file, line, column));
+        throw InputError(fmt::format("{}:{}: is not valid JSON: {}", document->file,
+                                     position_text(text, e.byte), reason_of(e)));
+    } catch (const Json::exception& e) {  // a number beyond the range of double
+        throw InputError(fmt::format("{}: is not valid JSON: {}", document->file, reason_of(e)));
     }
     auto cursor = std::make_shared<Cursor>();
     cursor->json = &document->root;
@@ -86,6 +179,7 @@ bool ConfigNode::has(std::string_view key) const { return find(key).has_value();
 
 std::optional<ConfigNode> ConfigNode::find(std::string_view key) const {
     if (!is_object()) fail("must be an object");
+    cursor_->document->asked[cursor_->json].emplace(key);
     const auto it = cursor_->json->find(std::string(key));
     if (it == cursor_->json->end()) return std::nullopt;
     cursor_->document->read.insert(&*it);
@@ -139,14 +233,19 @@ double ConfigNode::as_number() const {
 }
 
 std::int64_t ConfigNode::as_integer(std::int64_t at_least, std::int64_t at_most) const {
-    const double value = as_number();
-    const bool whole = std::floor(value) == value && std::fabs(value) < 9.0e18;
-    if (!whole) fail("must be a whole number");
-    const std::int64_t integer = cursor_->json->is_number_integer()
-                                     ? cursor_->json->get<std::int64_t>()
-                                     : static_cast<std::int64_t>(value);
-    if (integer < at_least) fail(fmt::format("must be >= {}", at_least));
-    if (integer > at_most) fail(fmt::format("must be <= {}", at_most));
+    const double value = is_number() ? as_number() : 0.5;
+    if (std::floor(value) != value) fail("must be a whole number");
+    const std::string too_small = fmt::format("must be >= {}", at_least);
+    const std::string too_large = fmt::format("must be <= {}", at_most);
+    if (cursor_->json->is_number_unsigned() &&
+        cursor_->json->get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) {
+        fail(too_large);
+    }
+    if (cursor_->json->is_number_float() && value < -0x1p63) fail(too_small);
+    if (cursor_->json->is_number_float() && value >= 0x1p63) fail(too_large);
+    const auto integer = cursor_->json->get<std::int64_t>();
+    if (integer < at_least) fail(too_small);
+    if (integer > at_most) fail(too_large);
     return integer;
 }
 
@@ -180,7 +279,9 @@ void ConfigNode::reject_unknown_keys() const {
     if (!is_object()) return;
     for (auto& [key, value] : cursor_->json->items()) {
         if (!cursor_->document->read.contains(&value)) {
-            throw InputError(file(), join(path(), key), short_text(value), "is not a known key");
+            ConfigNode(std::make_shared<const Cursor>(
+                           Cursor{cursor_->document, &value, join(path(), key)}))
+                .fail(unknown_key_rule(key, cursor_->document->asked[cursor_->json]));
         }
         ConfigNode(
             std::make_shared<const Cursor>(Cursor{cursor_->document, &value, join(path(), key)}))
@@ -189,36 +290,45 @@ void ConfigNode::reject_unknown_keys() const {
 }
 
 void ConfigNode::set(std::string_view dotted_path, std::string_view text) {
-    Json value = Json::parse(text, nullptr, false);
-    if (value.is_discarded()) value = std::string(text);
-    Json* node = cursor_->json;
+    const auto refuse = [&](const std::string& rule) {
+        throw InputError(fmt::format("--set {}={}: {}", dotted_path, text, rule));
+    };
+    // A document of its own: nodes and copies made before keep what they saw.
+    auto document = std::make_shared<Document>();
+    document->file = file();
+    document->root = *cursor_->json;
+    document->overridden = cursor_->document->overridden;
+    Json* node = &document->root;
     std::string walked = path();
-    std::size_t begin = 0;
-    while (true) {
+    for (std::size_t begin = 0; begin != std::string_view::npos;) {
         const std::size_t dot = dotted_path.find('.', begin);
         const std::string key(dotted_path.substr(begin, dot - begin));
-        if (key.empty()) {
-            throw InputError(
-                fmt::format("--set {}={}: the key has an empty part", dotted_path, text));
-        }
+        if (key.empty()) refuse("the key has an empty part");
+        if (node->is_null()) *node = Json::object();
         if (!node->is_object()) {
-            throw InputError(fmt::format("--set {}={}: {} is not an object", dotted_path, text,
-                                         walked.empty() ? "the document" : walked));
-        }
-        walked = join(walked, key);
-        if (dot == std::string_view::npos) {
-            (*node)[key] = std::move(value);
-            return;
+            refuse(fmt::format("{} is not an object", walked.empty() ? "the document" : walked));
         }
         node = &(*node)[key];
-        if (node->is_null()) *node = Json::object();
-        begin = dot + 1;
+        walked = join(walked, key);
+        begin = dot == std::string_view::npos ? dot : dot + 1;
     }
+    try {
+        *node = parse_guarded(text, fmt::format("--set {}", dotted_path));
+    } catch (const Json::exception&) {
+        *node = std::string(text);
+    }
+    document->overridden.insert(walked);
+    const auto cursor = std::make_shared<Cursor>();
+    cursor->json = &document->root;
+    cursor->path = path();
+    cursor->document = std::move(document);
+    cursor_ = cursor;
 }
 
 void ConfigNode::fail(const std::string& rule) const {
-    throw InputError(file(), path().empty() ? "the document" : path(), short_text(*cursor_->json),
-                     rule);
+    const bool overridden = cursor_->document->overridden.contains(path());
+    throw InputError(file(), path().empty() ? "the document" : path(),
+                     short_text(*cursor_->json) + (overridden ? " (--set)" : ""), rule);
 }
 
 std::string ConfigNode::dump(int indent) const {

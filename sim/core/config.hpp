@@ -19,7 +19,7 @@ namespace orrery {
 class ConfigNode {
   public:
     // Reads a file; // and /* */ comments are allowed. Throws InputError where the file is missing,
-    // unreadable or malformed (with line and column).
+    // unreadable or malformed (with line and column), gives a key twice or nests more than 64 deep.
     static ConfigNode load(const std::filesystem::path& file);
     // The same from text; `name` stands for the file in messages.
     static ConfigNode parse(std::string_view text, std::string name);
@@ -54,6 +54,7 @@ class ConfigNode {
             if constexpr (std::is_same_v<Q, Ratio>) {
                 if (is_number()) return Q(as_number());
             }
+            if (!is_string()) fail(quantity_rule(unit_of<Q>()));
             return parse_quantity<Q>(as_string());
         } catch (const std::invalid_argument& rule) {
             fail(rule.what());
@@ -72,11 +73,13 @@ class ConfigNode {
     // Marks every key below this node as read (for members that belong to somebody else).
     void accept_all() const;
     // Throws InputError naming the first key of this object (and of objects read below it) that was
-    // never read, and the keys that exist.
+    // never read, and the key probably meant or the keys that were asked for.
     void reject_unknown_keys() const;
 
     // Overrides the member at a dotted path below this node, creating objects on the way; `text` is
-    // JSON where it parses as JSON, otherwise a string. Used by --set.
+    // JSON where it parses as JSON, otherwise a string; null takes the member away, so that its
+    // default holds. Used by --set. The node becomes a document of its own that nobody has read
+    // yet: copies and child nodes made before do not change.
     void set(std::string_view dotted_path, std::string_view text);
     // Throws InputError for this node: file, path, its value, the rule.
     [[noreturn]] void fail(const std::string& rule) const;

@@ -7,10 +7,11 @@
 namespace orrery {
 
 // Bad input: names the file (or command-line option), the JSON path, the offending value and the
-// rule: `scenarios/a.json: plan.micro_batch_size = 0: must be >= 1`.
+// rule: `scenarios/a.json: plan.micro_batch_size = 0: must be >= 1`. Always one line: control
+// characters in names and values (a newline in a key) are shown as '?'.
 class InputError : public std::runtime_error {
   public:
-    explicit InputError(const std::string& line) : std::runtime_error(line) {}
+    explicit InputError(const std::string& line);
     InputError(const std::string& file, const std::string& key, const std::string& value,
                const std::string& rule);
 };

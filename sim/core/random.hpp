@@ -6,13 +6,14 @@
 
 namespace orrery {
 
-// Well-mixed 64-bit hash of three words (two rounds of the SplitMix64 finaliser).
+// SplitMix64's step and finaliser: mix64(0) is that generator's first number from seed 0.
 constexpr std::uint64_t mix64(std::uint64_t x) {
     x += 0x9e3779b97f4a7c15ULL;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
     return x ^ (x >> 31);
 }
+// Well-mixed 64-bit hash of three words.
 constexpr std::uint64_t counter_hash(std::uint64_t seed, std::uint64_t component,
                                      std::uint64_t draw) {
     return mix64(mix64(mix64(seed) ^ component) ^ draw);

@@ -23,9 +23,10 @@ struct SimTime {
 
 constexpr SimDuration operator-(SimTime a, SimTime b) { return {a.ps - b.ps}; }
 constexpr SimDuration operator-(SimDuration a, SimDuration b) { return {a.ps - b.ps}; }
-constexpr SimDuration operator*(SimDuration a, std::int64_t n) { return {a.ps * n}; }
-SimTime operator+(SimTime t, SimDuration d);          // throws std::overflow_error past 106 days
-SimDuration operator+(SimDuration a, SimDuration b);  // the same
+// These three throw std::overflow_error past 106 days.
+SimTime operator+(SimTime t, SimDuration d);
+SimDuration operator+(SimDuration a, SimDuration b);
+SimDuration operator*(SimDuration a, std::int64_t n);
 
 // The one place where modelled seconds become exact time: rounds to the nearest picosecond.
 // Throws std::overflow_error where the value is negative, not finite or beyond the range.
