@@ -95,17 +95,8 @@ enum class CommunicationKind : std::uint8_t {
     expert_dispatch,  // tokens to their experts' ranks
     expert_combine,   // expert outputs back, reduced
 };
-// Which ranks take part; the plan turns this into rank lists.
-enum class Group : std::uint8_t {
-    none,
-    tensor,
-    expert,
-    data,
-    data_expert,
-    context,
-    pipeline,
-    world
-};
+// Which ranks take part; the plan turns this into rank lists. none: every rank.
+enum class Group : std::uint8_t { none, tensor, expert, data, data_expert, context, pipeline };
 struct Communication {
     CommunicationKind kind = CommunicationKind::send_recv;
     Group group = Group::none;

@@ -118,8 +118,6 @@ std::string_view to_string(Group g) {
             return "context";
         case Group::pipeline:
             return "pipeline";
-        case Group::world:
-            return "world";
     }
     return "";
 }

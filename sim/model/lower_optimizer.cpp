@@ -98,7 +98,7 @@ OptimizerStep lower_optimizer(const ModelSpec& model, const ParallelPlan& plan,
     collective(b, "expert_gradient_reduce", reduce, Group::data_expert, s.expert_ranks,
                4 * s.expert);
     flat(b, "gradient_norm", MemoryOpKind::norm_reduce, s.shard(), 4, 0);
-    collective(b, "gradient_norm_all_reduce", CommunicationKind::all_reduce, Group::world,
+    collective(b, "gradient_norm_all_reduce", CommunicationKind::all_reduce, Group::none,
                plan.ranks(), 4);
     flat(b, "adamw", MemoryOpKind::adamw, s.shard(), 8 + 2 * moment, 6 + 2 * moment);
     if (s.sharded) {
