@@ -1,0 +1,39 @@
+#pragma once
+// The families a calibration measures. Each adds rows to the journal and skips what it holds.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "calibrate/gpu/device.hpp"
+#include "calibrate/gpu/measure.hpp"
+#include "calibrate/journal.hpp"
+#include "calibrate/shapes.hpp"
+
+namespace orrery::calibrate {
+
+struct Session {
+    const Device& device;
+    Bench& bench;
+    Journal& journal;
+    StoppingRule rule;
+    std::function<void(const std::string&)> progress;  // one line a row
+};
+
+// Tables "gemm" (model shapes), "gemm_grid", "gemm_held_out"; columns as gemm_table().
+void measure_gemm(const Session& session);
+void measure_gemm_grid(const Session& session);
+// Tables "memory" and "memory_sizes".
+void measure_memory(const Session& session);
+// Tables "sustained": each GEMM alone under continuous load, and the mix of a layer.
+void measure_sustained(const Session& session, double seconds);
+// Tables "placement", "contention_mechanism" and "contention".
+void measure_placement(const Session& session);
+void measure_contention_mechanism(const Session& session);
+void measure_contention(const Session& session);
+
+// Table with the columns of GEMM rows.
+Table gemm_table(const std::string& name);
+Row gemm_key(const GemmCase& c, int device_sms);
+
+}  // namespace orrery::calibrate

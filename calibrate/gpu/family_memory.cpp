@@ -1,0 +1,42 @@
+#include <fmt/format.h>
+
+#include "calibrate/gpu/families.hpp"
+#include "calibrate/gpu/memory_ops.hpp"
+
+namespace orrery::calibrate {
+namespace {
+
+void measure(const Session& s, const MemoryCase& c, const std::string& name) {
+    const Table table{name,
+                      {"kind", "rows", "columns", "sm", "cache", "clock", "bytes", "time_us",
+                       "GBps", "n_samples", "spread", "clock_MHz", "event_us", "kernels_per_call"},
+                      6,
+                      {}};
+    for (const Cache cache : {Cache::rotating, Cache::flushed}) {
+        Row row{std::string(to_string(c.kind)),
+                double(c.rows),
+                double(c.columns),
+                double(s.device.info().sms),
+                std::string(cache == Cache::rotating ? "rotating" : "flushed"),
+                std::string("burst")};
+        if (s.journal.has(name, row)) continue;
+        const Series r = s.bench.burst(memory_subject(s.device, c), s.rule, cache);
+        const double bytes = memory_bytes(c);
+        row.insert(row.end(),
+                   {bytes, r.time_us.median, bytes / r.time_us.median * 1e-3, double(r.time_us.n),
+                    r.time_us.spread, r.clock_mhz, r.event_us.median, r.kernels_per_call});
+        s.journal.add(table, row);
+        s.progress(fmt::format("{}{}: {:.1f} us, {:.0f} GB/s", describe(c),
+                               cache == Cache::flushed ? " flushed" : "", r.time_us.median,
+                               bytes / r.time_us.median * 1e-3));
+    }
+}
+
+}  // namespace
+
+void measure_memory(const Session& s) {
+    for (const MemoryCase& c : memory_training_shapes()) measure(s, c, "memory");
+    for (const MemoryCase& c : memory_size_sweep()) measure(s, c, "memory_sizes");
+}
+
+}  // namespace orrery::calibrate

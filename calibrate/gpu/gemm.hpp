@@ -1,0 +1,48 @@
+#pragma once
+// GEMMs through cuBLASLt: Y[m,n] (+)= X[m,k] W[n,k]^T.
+//   bf16        BF16 operands
+//   fp8_tensor  E4M3, one scale a tensor
+//   fp8_block   E4M3; X 1x128 and W 128x128 scales; with `accumulate` (weight gradient) both 1x128
+//               and Y is FP32, added to
+
+#include <memory>
+#include <vector>
+
+#include <cublasLt.h>
+
+#include "calibrate/gpu/device.hpp"
+#include "calibrate/gpu/measure.hpp"
+#include "calibrate/shapes.hpp"
+
+namespace orrery::calibrate {
+
+struct GemmAlgorithm {
+    cublasLtMatmulAlgo_t algorithm;
+    int cluster_shape = 0;  // cublasLtClusterShape_t
+    int tile = 0;           // cublasLtMatmulTile_t
+    float waves = 0;        // cuBLASLt's estimate
+};
+
+class GemmRunner {
+  public:
+    explicit GemmRunner(const Device& device);
+    ~GemmRunner();
+    GemmRunner(const GemmRunner&) = delete;
+
+    // Up to `most` algorithms, the one cuBLASLt holds best first; empty where it has none.
+    std::vector<GemmAlgorithm> algorithms(const GemmCase& c, int most) const;
+    // A subject running `c` with `algorithm`; its operands lie in the device's arena.
+    Subject subject(const GemmCase& c, const GemmAlgorithm& algorithm) const;
+
+  private:
+    struct Problem;
+    std::shared_ptr<Problem> problem(const GemmCase& c) const;
+    const Device& device_;
+    cublasLtHandle_t handle_ = nullptr;
+    Buffer workspace_;
+};
+
+// "fp8_block 4096x7168x2048 on 112 SMs"
+std::string describe(const GemmCase& c);
+
+}  // namespace orrery::calibrate

@@ -1,0 +1,28 @@
+#pragma once
+// Kernel start and end times from CUPTI's Activity API.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace orrery::calibrate {
+
+struct KernelRecord {
+    std::string name;
+    std::uint64_t start_ns = 0, end_ns = 0;
+    std::uint32_t stream = 0;
+    bool is_memset = false;
+};
+
+// One per process: CUPTI is global. Turn off again with the object.
+class KernelTimer {
+  public:
+    KernelTimer();
+    ~KernelTimer();
+    KernelTimer(const KernelTimer&) = delete;
+    // Records of everything that has ended since the last call, by start time. The caller has
+    // synchronised the streams it wants complete.
+    std::vector<KernelRecord> take();
+};
+
+}  // namespace orrery::calibrate

@@ -1,0 +1,208 @@
+#include "calibrate/gpu/measure.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <thread>
+
+#include "calibrate/gpu/check.hpp"
+#include "core/error.hpp"
+#include "kernels/probe.hpp"
+
+namespace orrery::calibrate {
+namespace {
+
+constexpr int kMostCalls = 16;        // of one batch
+constexpr int kMostProbes = 1 << 17;  // of one sustained run
+constexpr std::int64_t kGateNs = 150000, kProbeNs = 3000;
+constexpr std::int64_t kFlushBytes = 256ll << 20;
+
+bool contains(const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+}
+double now_seconds() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+double mhz(const std::uint64_t* probe) {
+    return probe[1] ? double(probe[0]) / double(probe[1]) * 1000.0 : 0;
+}
+
+struct Call {
+    double microseconds = 0;
+    int kernels = 0;
+    std::string longest;
+    double longest_us = 0;
+};
+
+// Kernel records between clock probes, summed per call. The first probe precedes call 0.
+std::vector<Call> calls_between_probes(const std::vector<KernelRecord>& records) {
+    std::vector<Call> calls;
+    bool open = false;
+    for (const KernelRecord& r : records) {
+        if (contains(r.name, "clock_kernel")) {
+            calls.emplace_back();
+            open = true;
+            continue;
+        }
+        if (!open || contains(r.name, "communicate") || contains(r.name, "flush_kernel")) continue;
+        Call& call = calls.back();
+        const double us = double(r.end_ns - r.start_ns) / 1000.0;
+        call.microseconds += us;
+        if (!r.is_memset) ++call.kernels;
+        if (us > call.longest_us) {
+            call.longest_us = us;
+            call.longest = r.name;
+        }
+    }
+    if (!calls.empty()) calls.pop_back();  // behind the last probe
+    return calls;
+}
+
+}  // namespace
+
+struct Bench::Batch {
+    std::vector<Call> calls;
+    std::vector<double> clocks_mhz, events_us;
+};
+
+Bench::Bench(const Device& device)
+    : device_(device), clocks_(std::int64_t(kMostProbes) * 16), flush_(kFlushBytes) {
+    ORRERY_CHECK(cudaMallocHost(reinterpret_cast<void**>(&host_clocks_), std::size_t(kMostProbes) * 16));
+    ORRERY_CHECK(cudaMemset(flush_.as<void>(), 1, std::size_t(kFlushBytes)));
+    events_.resize(2 * kMostCalls);
+    for (cudaEvent_t& e : events_) ORRERY_CHECK(cudaEventCreate(&e));
+}
+Bench::~Bench() {
+    for (cudaEvent_t e : events_) cudaEventDestroy(e);
+    cudaFreeHost(host_clocks_);
+}
+
+Bench::Batch Bench::run_batch(const Subject& subject, int calls, int first_set, Cache cache) {
+    const cudaStream_t stream = device_.stream();
+    std::uint64_t* probes = clocks_.as<std::uint64_t>();
+    timer_.take();
+    kernels::probe_clock(probes, kGateNs, stream);
+    for (int i = 0; i < calls; ++i) {
+        if (cache == Cache::flushed)
+            kernels::flush_l2(flush_.as<void>(), kFlushBytes, flush_.as<float>(), stream);
+        ORRERY_CHECK(cudaEventRecord(events_[2 * i], stream));
+        subject.launch((first_set + i) % subject.sets, stream);
+        ORRERY_CHECK(cudaEventRecord(events_[2 * i + 1], stream));
+        kernels::probe_clock(probes + 2 * (i + 1), kProbeNs, stream);
+    }
+    ORRERY_CHECK(cudaMemcpyAsync(host_clocks_, probes, std::size_t(calls + 1) * 16,
+                                 cudaMemcpyDeviceToHost, stream));
+    ORRERY_CHECK(cudaStreamSynchronize(stream));
+    ORRERY_CHECK(cudaGetLastError());
+    Batch batch;
+    batch.calls = calls_between_probes(timer_.take());
+    if (int(batch.calls.size()) != calls || batch.calls[0].kernels == 0)
+        throw InputError(subject.name + ": CUPTI returned no complete kernel records");
+    for (int i = 0; i < calls; ++i) {
+        batch.clocks_mhz.push_back((mhz(host_clocks_ + 2 * i) + mhz(host_clocks_ + 2 * i + 2)) / 2);
+        float ms = 0;
+        ORRERY_CHECK(cudaEventElapsedTime(&ms, events_[2 * i], events_[2 * i + 1]));
+        batch.events_us.push_back(double(ms) * 1000);
+    }
+    return batch;
+}
+
+Series Bench::burst(const Subject& subject, const StoppingRule& rule, Cache cache, int warm_up) {
+    for (int i = 0; i < warm_up; ++i) subject.launch(i % subject.sets, device_.stream());
+    ORRERY_CHECK(cudaStreamSynchronize(device_.stream()));
+    const double highest = device_.info().highest_clock_mhz, begin = now_seconds();
+    std::vector<ClockedSample> all;
+    std::vector<double> kept, events;
+    Series series;
+    double kernels = 0;
+    int calls = 4, next_set = 0;
+    while (true) {
+        const Batch batch = run_batch(subject, calls, next_set, cache);
+        next_set = (next_set + calls) % subject.sets;
+        bool hot = false;
+        for (int i = 0; i < calls; ++i) {
+            const ClockedSample s{batch.calls[i].microseconds, batch.clocks_mhz[i]};
+            all.push_back(s);
+            events.push_back(batch.events_us[i]);
+            kernels += batch.calls[i].kernels;
+            if (throttled(s, highest))
+                hot = true;
+            else
+                kept.push_back(s.microseconds);
+        }
+        series.kernel = batch.calls[0].longest;
+        series.time_us = summarize(kept);
+        const double spent = now_seconds() - begin;
+        if (enough(series.time_us, spent, rule) || all.size() >= 2 * rule.at_most ||
+            spent > 3 * rule.seconds)
+            break;
+        const double per_call = std::max(1.0, all.back().microseconds);
+        calls = std::clamp(int(3000.0 / per_call), 2, kMostCalls);
+        if (hot) std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    }
+    const bool keep_all = kept.size() * 2 < all.size();
+    if (keep_all) {
+        kept.clear();
+        for (const ClockedSample& s : all) kept.push_back(s.microseconds);
+    }
+    double clock = 0;
+    for (const ClockedSample& s : all)
+        if (keep_all || !throttled(s, highest)) clock += s.clock_mhz;
+    series.time_us = summarize(kept);
+    series.event_us = summarize(events);
+    series.clock_mhz = clock / double(std::max<std::size_t>(1, kept.size()));
+    series.kernels_per_call = kernels / double(all.size());
+    series.dropped = all.size() - kept.size();
+    return series;
+}
+
+std::vector<Series> Bench::sustained(const std::vector<Subject>& loop, double seconds) {
+    const cudaStream_t stream = device_.stream();
+    std::uint64_t* probes = clocks_.as<std::uint64_t>();
+    for (const Subject& s : loop) s.launch(0, stream);
+    ORRERY_CHECK(cudaStreamSynchronize(stream));
+    timer_.take();
+    PowerLog log(device_.nvml());
+    cudaEvent_t chunk[2] = {events_[0], events_[1]};
+    int count = 0;
+    for (int turn = 0; log.seconds() < seconds && count + 65 < kMostProbes; ++turn) {
+        if (turn >= 2) ORRERY_CHECK(cudaEventSynchronize(chunk[turn % 2]));
+        for (int i = 0; i < 64; ++i, ++count) {
+            const Subject& s = loop[std::size_t(count) % loop.size()];
+            kernels::probe_clock(probes + 2 * count, kProbeNs / 2, stream);
+            s.launch(count / int(loop.size()) % s.sets, stream);
+        }
+        ORRERY_CHECK(cudaEventRecord(chunk[turn % 2], stream));
+    }
+    kernels::probe_clock(probes + 2 * count, kProbeNs, stream);
+    ORRERY_CHECK(cudaMemcpyAsync(host_clocks_, probes, std::size_t(count + 1) * 16,
+                                 cudaMemcpyDeviceToHost, stream));
+    ORRERY_CHECK(cudaStreamSynchronize(stream));
+    ORRERY_CHECK(cudaGetLastError());
+    const double end = log.seconds();
+    const PowerSample power = log.mean(0.6 * end, end);
+    const std::vector<Call> calls = calls_between_probes(timer_.take());
+    if (int(calls.size()) != count) throw InputError("sustained run: CUPTI lost kernel records");
+    std::vector<Series> result;
+    for (std::size_t s = 0; s < loop.size(); ++s) {
+        std::vector<double> times, clocks;
+        double kernels = 0, clock = 0;
+        Series series;
+        for (std::size_t i = s; i < calls.size(); i += loop.size()) {
+            if (double(i) < 0.6 * double(calls.size())) continue;
+            times.push_back(calls[i].microseconds);
+            clock += mhz(host_clocks_ + 2 * i);
+            kernels += calls[i].kernels;
+            series.kernel = calls[i].longest;
+        }
+        series.time_us = summarize(times);
+        series.clock_mhz = times.empty() ? 0 : clock / double(times.size());
+        series.power_w = power.power_w;
+        series.kernels_per_call = times.empty() ? 0 : kernels / double(times.size());
+        result.push_back(series);
+    }
+    return result;
+}
+
+}  // namespace orrery::calibrate
