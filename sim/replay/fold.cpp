@@ -41,13 +41,13 @@ std::uint32_t refine(const ReplayInput& input, std::vector<std::uint32_t>& colou
     // The colours along a lane, in order: whom this rank's messages can reach or come from.
     std::vector<std::uint64_t> lane_hash(lanes, 0);
     for (std::size_t r = 0; r < ranks; ++r) {
-        lane_hash[r % lanes] = mix64(lane_hash[r % lanes] ^ colour[r]);
+        lane_hash[r % lanes] = mix64(mix64(lane_hash[r % lanes]) + colour[r]);
     }
     std::vector<std::uint64_t> next(ranks);
     for (std::size_t r = 0; r < ranks; ++r) {
-        std::uint64_t h = mix64(colour[r]) ^ lane_hash[r % lanes];
+        std::uint64_t h = mix64(mix64(colour[r] + 1) + lane_hash[r % lanes]);
         for (std::size_t kind = 0; kind < kGroups; ++kind) {
-            h = mix64(h ^ groups[kind][input.ranks[r].group[kind]]);
+            h = mix64(h + groups[kind][input.ranks[r].group[kind]]);
         }
         next[r] = h;
     }
@@ -58,7 +58,7 @@ std::vector<std::uint32_t> stable_colours(const ReplayInput& input) {
     std::vector<std::uint64_t> first(input.ranks.size());
     for (std::size_t r = 0; r < first.size(); ++r) {
         const RankPlace& place = input.ranks[r];
-        first[r] = mix64(place.program ^ mix64(std::bit_cast<std::uint64_t>(place.slowness)));
+        first[r] = mix64(mix64(place.program) + std::bit_cast<std::uint64_t>(place.slowness));
     }
     std::vector<std::uint32_t> colour;
     std::uint32_t count = compact(first, colour);
