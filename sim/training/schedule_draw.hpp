@@ -1,7 +1,7 @@
 #pragma once
 // A schedule as text: one row a rank, time to the right, one cell an action, dots where a rank is
-// idle. A cell starts with its kind (F, B = full backward, I, W) and the micro-batch; an overlapped
-// pair is written F12&B3.
+// idle. A cell is the kind (F, B = full backward, I, W) and the micro-batch, F12; on a rank's
+// second chunk of a model F12b, on its third F12c, and so on. An overlapped pair is written F12&B3.
 
 #include <string>
 

@@ -136,21 +136,51 @@ std::vector<InFlightPoint> in_flight_curve(const PipelineSchedule& schedule,
     return curve;
 }
 
-std::optional<double> closed_form_bubble(const PipelineSchedule& schedule, const PassCosts& costs) {
-    const double full = costs.backward_input + costs.backward_weight;
-    const double f_and_b = costs.forward_backward + full - 3.0 * costs.backward_weight;
-    const double others = schedule.ranks - 1;
+namespace {
+
+enum class BubbleForm : std::uint8_t { none, one_f_one_b, zb1p, dualpipe };
+
+BubbleForm bubble_form(const PipelineSchedule& schedule) {
     const std::string& name = schedule.name;
     if (name == "gpipe" || name == "1f1b" || name == "interleaved_1f1b") {
-        return others * (costs.forward + full);
+        return BubbleForm::one_f_one_b;
     }
-    if (name == "zb1p" && schedule.micro_batches >= schedule.ranks) {
-        return others * (costs.forward + full - 2.0 * costs.backward_weight);
-    }
-    if (name == "dualpipe" || name == "dualpipe_v") {
-        return (schedule.stages / 2 - 1) * f_and_b;
+    if (name == "zb1p" && schedule.micro_batches >= schedule.ranks) return BubbleForm::zb1p;
+    if (name == "dualpipe" || name == "dualpipe_v") return BubbleForm::dualpipe;
+    return BubbleForm::none;
+}
+
+}  // namespace
+
+std::optional<double> closed_form_bubble(const PipelineSchedule& schedule, const PassCosts& costs) {
+    const double f = costs.forward;
+    const double w = costs.backward_weight;
+    const double b = costs.backward_input + w;
+    switch (bubble_form(schedule)) {
+        case BubbleForm::one_f_one_b:
+            return (schedule.ranks - 1) * (f + b);
+        case BubbleForm::zb1p:
+            return (schedule.ranks - 1) * (f + b - 2.0 * w);
+        case BubbleForm::dualpipe:
+            return (schedule.stages / 2 - 1) * (costs.forward_backward + b - 3.0 * w);
+        case BubbleForm::none:
+            break;
     }
     return std::nullopt;
+}
+
+std::string_view closed_form_text(const PipelineSchedule& schedule) {
+    switch (bubble_form(schedule)) {
+        case BubbleForm::one_f_one_b:
+            return "(PP - 1) (F + B)";
+        case BubbleForm::zb1p:
+            return "(PP - 1) (F + B - 2 W)";
+        case BubbleForm::dualpipe:
+            return "(PP / 2 - 1) (F&B + B - 3 W)";
+        case BubbleForm::none:
+            break;
+    }
+    return "";
 }
 
 }  // namespace orrery

@@ -67,5 +67,7 @@ std::vector<InFlightPoint> in_flight_curve(const PipelineSchedule& schedule,
 // Exact at F = I = W whatever F&B is, an approximation elsewhere. None for zb_v and imported
 // schedules, and for zb1p with fewer micro-batches than ranks, which the form does not describe.
 std::optional<double> closed_form_bubble(const PipelineSchedule& schedule, const PassCosts& costs);
+// That form in symbols, as above; empty where there is none.
+std::string_view closed_form_text(const PipelineSchedule& schedule);
 
 }  // namespace orrery

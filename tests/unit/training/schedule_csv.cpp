@@ -2,9 +2,12 @@
 
 #include "training/schedule_csv.hpp"
 
+#include <random>
+
 #include "core/error.hpp"
 #include "schedule_text.hpp"
 #include "training/schedule_check.hpp"
+#include "training/schedule_timing.hpp"
 
 using namespace orrery;
 
@@ -81,4 +84,35 @@ TEST(ScheduleCsv, Refusals) {
     EXPECT_EQ(refusal("0F0,0B0\n2F0,2B0\n"), "my.csv: stage 1 of 3 never runs");
     EXPECT_EQ(refusal("0F0,0B0,0F900000,0B900000\n"),
               "my.csv: 1 stages and 900001 micro-batches but only 4 actions: some never run");
+}
+
+// A file with a few characters changed is refused, found illegal, or a schedule that can be timed.
+TEST(ScheduleCsv, DamagedFilesAreHandled) {
+    std::mt19937 random(3);
+    const auto draw = [&](std::size_t below) {
+        return std::uniform_int_distribution<std::size_t>(0, below - 1)(random);
+    };
+    const std::string whole =
+        schedule_to_csv(make_schedule("dualpipe", {.ranks = 2, .micro_batches = 6}));
+    const std::string_view letters = "0123456789FBIW,;()\nOV _";
+    int legal = 0;
+    for (int trial = 0; trial < 3000; ++trial) {
+        std::string text = whole;
+        for (std::size_t changes = 1 + draw(3); changes > 0; --changes) {
+            const std::size_t at = draw(text.size());
+            const std::size_t how = draw(3);
+            if (how == 0) text.erase(at, 1 + draw(4));
+            if (how == 1) text.insert(at, 1, letters[draw(letters.size())]);
+            if (how == 2) text[at] = letters[draw(letters.size())];
+        }
+        try {
+            const PipelineSchedule s = schedule_from_csv(text, "my.csv");
+            if (find_schedule_error(s)) continue;
+            EXPECT_GT(time_schedule(s, {}).makespan, 0.0);
+            ++legal;
+        } catch (const InputError& error) {
+            EXPECT_TRUE(std::string(error.what()).starts_with("my.csv: "));
+        }
+    }
+    EXPECT_LT(legal, 1000);
 }

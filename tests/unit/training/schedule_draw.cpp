@@ -28,6 +28,14 @@ TEST(ScheduleDraw, NarrowerThanTheLabels) {
               "rank 1 |..F B0  F B1  ....|\n");
 }
 
+// dualpipe_v, 1 rank, 2 micro-batches: F0 on both chunks, F1, B0 on the second, the pair, B1 on the
+// second, I1 and W1 on the first; F 1, I 1, W 1, F&B 2, and "F0b " needs four columns a unit.
+TEST(ScheduleDraw, LaterChunksHaveALetter) {
+    const PipelineSchedule s = make_schedule("dualpipe_v", {.ranks = 1, .micro_batches = 2});
+    EXPECT_EQ(draw_schedule(s, time_schedule(s, {1, 1, 1, 2})),
+              "rank 0 |F0  F0b F1  B0b     F1b&B0  B1b     I1  W1  |\n");
+}
+
 TEST(ScheduleDraw, Colours) {
     const PipelineSchedule s = make_schedule("1f1b", {.ranks = 1, .micro_batches = 1});
     DrawOptions options;
