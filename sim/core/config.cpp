@@ -22,7 +22,6 @@ struct ConfigNode::Document {
     Json root;
     std::set<const Json*> read;                          // members somebody asked for
     std::map<const Json*, std::set<std::string>> asked;  // keys asked for, by object
-    std::set<std::string> overridden;                    // paths given by set()
 };
 
 struct ConfigNode::Cursor {
@@ -297,7 +296,6 @@ void ConfigNode::set(std::string_view dotted_path, std::string_view text) {
     auto document = std::make_shared<Document>();
     document->file = file();
     document->root = *cursor_->json;
-    document->overridden = cursor_->document->overridden;
     Json* node = &document->root;
     std::string walked = path();
     for (std::size_t begin = 0; begin != std::string_view::npos;) {
@@ -317,7 +315,6 @@ void ConfigNode::set(std::string_view dotted_path, std::string_view text) {
     } catch (const Json::exception&) {
         *node = std::string(text);
     }
-    document->overridden.insert(walked);
     const auto cursor = std::make_shared<Cursor>();
     cursor->json = &document->root;
     cursor->path = path();
@@ -326,9 +323,8 @@ void ConfigNode::set(std::string_view dotted_path, std::string_view text) {
 }
 
 void ConfigNode::fail(const std::string& rule) const {
-    const bool overridden = cursor_->document->overridden.contains(path());
-    throw InputError(file(), path().empty() ? "the document" : path(),
-                     short_text(*cursor_->json) + (overridden ? " (--set)" : ""), rule);
+    throw InputError(file(), path().empty() ? "the document" : path(), short_text(*cursor_->json),
+                     rule);
 }
 
 std::string ConfigNode::dump(int indent) const {
