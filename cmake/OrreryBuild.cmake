@@ -10,7 +10,9 @@ add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+    # The two liberties that ccache needs to cache files with a precompiled header.
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+        CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
     set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()
 find_program(MOLD_PROGRAM mold)
@@ -42,6 +44,20 @@ function(orrery_module name)
     endif()
 endfunction()
 
+# The precompiled header that all tests share.
+function(orrery_test_headers)
+    if(TARGET orrery_test_headers)
+        return()
+    endif()
+    set(source ${CMAKE_BINARY_DIR}/generated/test_headers.cpp)
+    file(CONFIGURE OUTPUT ${source} CONTENT "// Carries the precompiled header.\n")
+    add_library(orrery_test_headers OBJECT ${source})
+    target_link_libraries(orrery_test_headers PRIVATE orrery_core GTest::gmock GTest::gtest)
+    target_compile_options(orrery_test_headers PRIVATE -fpch-preprocess)
+    target_compile_definitions(orrery_test_headers PRIVATE ORRERY_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    target_precompile_headers(orrery_test_headers PRIVATE <gtest/gtest.h> <string> <vector>)
+endfunction()
+
 # orrery_test(NAME DEPS module... [LABEL label]): one gtest program from every .cpp of the folder,
 # each gtest case a ctest. Tests run in the source directory so that they find scenarios and data.
 function(orrery_test name)
@@ -56,8 +72,10 @@ function(orrery_test name)
     endforeach()
     set(target test_${name})
     add_executable(${target} ${sources})
+    orrery_test_headers()
     target_link_libraries(${target} PRIVATE ${links} GTest::gmock GTest::gtest GTest::gtest_main)
-    target_precompile_headers(${target} PRIVATE <gtest/gtest.h> <string> <vector>)
+    target_precompile_headers(${target} REUSE_FROM orrery_test_headers)
+    target_compile_options(${target} PRIVATE -fpch-preprocess)
     target_compile_definitions(${target} PRIVATE ORRERY_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     include(GoogleTest)
     set(properties TIMEOUT 300)
