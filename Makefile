@@ -15,6 +15,7 @@ help: ## this list
 
 demo: packages build/release/build.ninja ## DeepSeek-V3's training step on 2,048 H800s, predicted beside published
 	@cmake --build build/release --target orrery
+	@mkdir -p build/demo
 	@build/release/orrery run $(DEMO) --trace build/demo/timeline.json --out build/demo
 	@echo "Every number with its origin: build/demo/result.json"
 	@echo "Timeline, for https://ui.perfetto.dev: build/demo/timeline.json"
