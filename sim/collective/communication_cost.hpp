@@ -3,11 +3,24 @@
 // link on its way. The seam for the contended network: the replay only asks for a duration once all
 // members have arrived.
 //
-//   ring all_gather / reduce_scatter of B bytes over n ranks: (n-1) steps; B (n-1)/n leave each
-//   rank all_reduce: both. Groups inside one node use NVLink; groups across nodes cross the NICs:
-//   with g ranks of the group a node, g NICs carry disjoint parts (hierarchical rings). expert
-//   dispatch: each (token, destination node) pair once over the NIC, then NVLink fan-out; the rate
-//   is DeepEP's published one for that expert-parallel size.
+//   group of n ranks, g of them a node, N = n/g nodes; B the buffer; L = ceil(log2 n) latencies
+//   all_gather, reduce_scatter   max(B/g (N-1)/N / nic, B (g-1)/g / nvlink) + L   (hierarchical
+//                                rings: g NICs of a node carry disjoint parts); inside a node
+//                                B (n-1)/n / nvlink + L
+//   all_reduce                   twice that
+//   all_to_all                   B = what a rank sends: (n-g)/(n-1) of it over the NIC, the rest
+//                                over NVLink, the larger of the two
+//   broadcast, send_recv         B over the narrowest link + latency
+//   expert dispatch / combine    DeepEP's way: each (token, destination node) pair crosses the NIC
+//                                once and fans out over NVLink to the ranks that hold its experts:
+//     max(T p d (N-1)/N / nic', T p r / nvlink') + latencies
+//     T tokens, p payload bytes, d expected nodes and r expected ranks a token reaches
+//
+// nic' and nvlink' come from the published table expert_all_to_all, whose rates count (token, node)
+// pairs, the own node included: over its rows, the highest rate that each link is seen to carry.
+// EP16 sets NVLink's, EP32 the NIC's, and both rows come out exactly. A larger group is derived: at
+// N nodes the published rate would read nic' N/(N-1). Both scale with the cluster's bandwidths
+// over those the table was measured at.
 
 #include "core/sourced.hpp"
 #include "hardware/accelerator_profile.hpp"
@@ -32,12 +45,34 @@ struct CommunicationEstimate {
 
 class CommunicationCost {
   public:
+    // Throws InputError where the cluster's table expert_all_to_all lacks a column.
     explicit CommunicationCost(ClusterProfile cluster);
+    // Throws InputError where the placement or the routing cannot be (ranks_per_node does not
+    // divide ranks, more experts a token than there are).
     CommunicationEstimate time(const Communication& op, const GroupPlacement& placement) const;
     const ClusterProfile& cluster() const { return cluster_; }
 
   private:
+    // What each link carries for the expert all-to-all, B/s.
+    struct ExpertRates {
+        double one_node = 0;       // NVLink, group inside a node: bytes received, own included
+        double nvlink = 0;         // NVLink, group across nodes: the same
+        double nic = 0;            // bytes that leave the node
+        std::int64_t largest = 0;  // ranks of the largest published row
+        Origin origin = Origin::assumed;
+    };
+    struct Times {
+        double nic = 0, nvlink = 0, latency = 0;  // s
+    };
+
+    ExpertRates calibrate(bool dispatch) const;
+    Times buffer_times(const Communication& op, const GroupPlacement& placement) const;
+    CommunicationEstimate expert(const Communication& op, const GroupPlacement& placement) const;
+    CommunicationEstimate finish(const Communication& op, const Times& times, Origin origin,
+                                 std::string rule) const;
+
     ClusterProfile cluster_;
+    ExpertRates dispatch_, combine_;
 };
 
 // Expected number of distinct nodes a token's experts lie on, under uniform routing: `groups` nodes
@@ -45,5 +80,8 @@ class CommunicationCost {
 // the limit, node_limit nodes are drawn first and the experts are drawn within them.
 double expected_destination_nodes(std::int64_t nodes, std::int64_t top_k, std::int64_t experts,
                                   std::int64_t node_limit);
+// The same for distinct ranks: `ranks` in the group, spread evenly over `nodes`.
+double expected_destination_ranks(std::int64_t ranks, std::int64_t nodes, std::int64_t top_k,
+                                  std::int64_t experts, std::int64_t node_limit);
 
 }  // namespace orrery

@@ -5,25 +5,17 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/config.hpp"
 #include "core/quantity.hpp"
 #include "core/sourced.hpp"
+#include "hardware/data_table.hpp"
 #include "hardware/operator.hpp"
 
 namespace orrery {
-
-// A table of measurements: named numeric columns and text columns, one provenance for all rows.
-struct DataTable {
-    std::string name;
-    Provenance from;
-    std::vector<std::string> columns;
-    std::vector<std::vector<double>> numbers;     // [row][column]; NaN in text columns
-    std::vector<std::vector<std::string>> texts;  // [row][column]; empty in numeric columns
-    std::size_t column(std::string_view column_name) const;  // missing: InputError
-};
 
 struct AcceleratorProfile {
     std::string name;   // "h800_sxm5"
@@ -33,13 +25,26 @@ struct AcceleratorProfile {
     Sourced<BytesPerSecond> memory_bandwidth;  // data sheet
     Sourced<BytesPerSecond> copy_bandwidth;    // device-to-device copy kernel, read + written
     Sourced<FlopsPerSecond> peak_bf16, peak_fp8;
-    Sourced<Seconds> launch_gap;  // idle time between dependent kernels of one stream
-    std::vector<DataTable> tables;
-    const DataTable* find_table(std::string_view table_name) const;
+    Sourced<Seconds> launch_gap;    // idle time between dependent kernels of one stream
+    Sourced<Seconds> kernel_floor;  // duration of a kernel that has next to nothing to do
+    Sourced<Ratio> saturating_sms;  // SMs that reach copy_bandwidth; fewer get a proportional share
+    // Achieved over peak where no table holds a kernel's class; absent: such a kernel is refused.
+    std::optional<Sourced<Ratio>> compute_efficiency;
+    std::vector<DataTable> tables;  // families by name, strongest origin first within a family
+
+    const DataTable* find_table(std::string_view table_name) const;  // strongest; nullptr: none
+    std::vector<const DataTable*> find_tables(std::string_view table_name) const;
 };
 
-// Loads a profile by name (looked up in `directory`) or by path. Throws InputError.
+// Loads a profile by name (looked up in `directory`/accelerators) or by path. Throws InputError.
 AcceleratorProfile load_accelerator(const std::string& name_or_path,
                                     const std::filesystem::path& directory);
+
+// The file a profile name or path stands for: a path where it ends in .json or has a directory,
+// else directory/kind/name.json; missing: InputError naming the profiles that exist.
+std::filesystem::path profile_file(const std::string& name_or_path,
+                                   const std::filesystem::path& directory, const char* kind);
+// Names of the profiles in directory/kind, sorted.
+std::vector<std::string> profile_names(const std::filesystem::path& directory, const char* kind);
 
 }  // namespace orrery

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,8 @@ struct ClusterProfile {
     std::string accelerator;  // profile name
     Sourced<Ratio> nodes;
     Sourced<Ratio> gpus_per_node;
-    Sourced<BytesPerSecond> nvlink_bandwidth;  // one way, per GPU, achievable
+    std::optional<Sourced<BytesPerSecond>> nvlink_nominal;  // one way, per GPU, data sheet
+    Sourced<BytesPerSecond> nvlink_bandwidth;               // one way, per GPU, achievable
     Sourced<Seconds> nvlink_latency;
     Sourced<BytesPerSecond> nic_bandwidth;  // one way, per GPU, nominal
     Sourced<Seconds> nic_latency;           // end to end across the fabric
@@ -29,6 +31,7 @@ struct ClusterProfile {
     const DataTable* find_table(std::string_view table_name) const;
 };
 
+// Loads a profile by name (looked up in `directory`/clusters) or by path. Throws InputError.
 ClusterProfile load_cluster(const std::string& name_or_path,
                             const std::filesystem::path& directory);
 

@@ -10,6 +10,7 @@
 #include "core/quantity.hpp"
 #include "core/sourced.hpp"
 #include "hardware/accelerator_profile.hpp"
+#include "hardware/kernel_table.hpp"
 #include "hardware/operator.hpp"
 
 namespace orrery {
@@ -35,6 +36,13 @@ struct CommunicationLoad {
     BytesPerSecond bandwidth;  // device-memory traffic it causes; 0 while it only waits
 };
 
+// Relative errors of a table's points as read from the others (leave-one-out).
+struct TableError {
+    std::string table;  // "gemm fp8_block"
+    Provenance from;
+    ErrorSummary errors;
+};
+
 class OperatorTimeModel {
   public:
     explicit OperatorTimeModel(AcceleratorProfile profile);
@@ -47,6 +55,7 @@ class OperatorTimeModel {
     // Time beside a communication kernel over time alone on the same SMs, >= 1.
     Sourced<Ratio> slowdown(OperatorClass c, const CommunicationLoad& load) const;
     const AcceleratorProfile& profile() const;
+    std::vector<TableError> leave_one_out() const;
 
   private:
     struct Impl;

@@ -1,0 +1,58 @@
+#include "hardware/cluster_profile.hpp"
+
+namespace orrery {
+
+namespace fs = std::filesystem;
+
+const DataTable* ClusterProfile::find_table(std::string_view table_name) const {
+    return find_in(tables, table_name);
+}
+
+namespace {
+
+template <class Q>
+Sourced<Q> positive(const ConfigNode& root, const char* key) {
+    const ConfigNode node = root.at(key);
+    const Sourced<Q> value = node.as_sourced<Q>();
+    if (!(value.value.value() > 0)) node.at("value").fail("must be greater than 0");
+    return value;
+}
+
+Sourced<Ratio> count(const ConfigNode& root, const char* key) {
+    const ConfigNode node = root.at(key);
+    node.at("value").as_integer(1, 1'000'000);
+    return node.as_sourced<Ratio>();
+}
+
+}  // namespace
+
+ClusterProfile load_cluster(const std::string& name_or_path, const fs::path& directory) {
+    const fs::path file = profile_file(name_or_path, directory, "clusters");
+    const ConfigNode root = ConfigNode::load(file);
+    ClusterProfile profile;
+    profile.name = file.stem().string();
+    profile.title = root.at("title").as_string();
+    if (root.has("about")) root.at("about").as_string();
+    profile.accelerator = root.at("accelerator").as_string();
+    profile.nodes = count(root, "nodes");
+    profile.gpus_per_node = count(root, "gpus_per_node");
+    if (root.has("nvlink_nominal")) {
+        profile.nvlink_nominal = positive<BytesPerSecond>(root, "nvlink_nominal");
+    }
+    profile.nvlink_bandwidth = positive<BytesPerSecond>(root, "nvlink_bandwidth");
+    profile.nvlink_latency = positive<Seconds>(root, "nvlink_latency");
+    profile.nic_bandwidth = positive<BytesPerSecond>(root, "nic_bandwidth");
+    profile.nic_latency = positive<Seconds>(root, "nic_latency");
+    profile.nic_efficiency = positive<Ratio>(root, "nic_efficiency");
+    if (profile.nic_efficiency.value > Ratio(1)) {
+        root.at("nic_efficiency").at("value").fail("must be in (0, 1]");
+    }
+    profile.price_per_gpu_hour = positive<DollarsPerHour>(root, "price_per_gpu_hour");
+    if (const auto node = root.find("tables")) {
+        profile.tables = read_tables(*node, file.parent_path());
+    }
+    root.reject_unknown_keys();
+    return profile;
+}
+
+}  // namespace orrery

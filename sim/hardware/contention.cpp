@@ -1,0 +1,105 @@
+#include "hardware/contention.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+#include "hardware/gemm_time.hpp"
+
+namespace orrery {
+
+namespace {
+
+OperatorClass parse_class(const std::string& text, const std::string& where) {
+    for (const OperatorClass c : {OperatorClass::gemm, OperatorClass::grouped_gemm,
+                                  OperatorClass::attention, OperatorClass::memory}) {
+        if (text == to_string(c)) return c;
+    }
+    throw InputError(
+        fmt::format("{} = \"{}\": must be gemm, grouped_gemm, attention or memory", where, text));
+}
+
+}  // namespace
+
+Contention::Contention(const AcceleratorProfile& profile) {
+    for (const DataTable* table : profile.find_tables("contention")) {
+        const auto kind = table->column("class"), sms = table->column("comm_sms");
+        const auto bandwidth = table->column("comm_GBps"), slowdown = table->column("slowdown");
+        for (std::size_t i = 0; i < table->rows(); ++i) {
+            const auto& row = table->numbers[i];
+            const std::string where = fmt::format("{}: rows[{}].class", table->file, i);
+            auto& points = points_[parse_class(table->texts[i][kind], where)];
+            if (!points.empty() && points.front().from.source != table->from.source) continue;
+            points.push_back({row[sms], row[bandwidth] * 1e9, row[slowdown], table->from});
+        }
+    }
+    for (auto& [c, points] : points_) {
+        std::sort(points.begin(), points.end(), [](const Point& a, const Point& b) {
+            return std::pair(a.sms, a.bandwidth) < std::pair(b.sms, b.bandwidth);
+        });
+    }
+}
+
+Sourced<Ratio> Contention::slowdown(OperatorClass c, const CommunicationLoad& load) const {
+    const auto known = points_.find(c);
+    if (known == points_.end() || load.sms == 0) {
+        return {Ratio(1), {Origin::assumed, "no contention table for this class: none assumed"}};
+    }
+    const double sms = static_cast<double>(load.sms);
+    double level = known->second.front().sms;
+    for (const Point& p : known->second) {
+        if (std::fabs(p.sms - sms) < std::fabs(level - sms)) level = p.sms;
+    }
+    double x0 = 0, y0 = 1, value = 1;
+    for (const Point& p : known->second) {
+        if (p.sms != level) continue;
+        if (p.bandwidth >= load.bandwidth.value()) {
+            const double width = p.bandwidth - x0;
+            value = width > 0 ? y0 + (p.slowdown - y0) * (load.bandwidth.value() - x0) / width
+                              : p.slowdown;
+            return {Ratio(std::max(1.0, value)), known->second.front().from};
+        }
+        x0 = p.bandwidth, y0 = value = p.slowdown;
+    }
+    return {Ratio(std::max(1.0, value)), known->second.front().from};  // beyond the last: held
+}
+
+SustainedRates::SustainedRates(const AcceleratorProfile& profile) {
+    for (const DataTable* table : profile.find_tables("sustained")) {
+        const auto precision = table->column("precision"), burst = table->column("burst_TFLOPS");
+        const auto sustained = table->column("sustained_TFLOPS");
+        for (std::size_t i = 0; i < table->rows(); ++i) {
+            const std::string where = fmt::format("{}: rows[{}].precision", table->file, i);
+            rates_.try_emplace(parse_precision(table->texts[i][precision], where),
+                               Rate{table->numbers[i][burst] * 1e12,
+                                    table->numbers[i][sustained] * 1e12, table->from.origin});
+        }
+    }
+}
+
+void SustainedRates::apply(Estimate& estimate, Flops work, Precision precision,
+                           double best_rate) const {
+    auto known = rates_.find(precision);
+    double limit = 0;
+    Origin origin = Origin::derived;
+    if (known != rates_.end()) {
+        limit = known->second.sustained;
+        origin = known->second.origin;
+    } else if (!rates_.empty() && best_rate > 0) {
+        known = std::prev(rates_.end());  // fp8_block where fp8_tensor has none
+        limit = best_rate * known->second.sustained / known->second.burst;
+    } else {
+        estimate.rule += ", no sustained rate known: as in a burst";
+        estimate.origin = weakest(estimate.origin, Origin::assumed);
+        return;
+    }
+    const Seconds least = work / FlopsPerSecond(limit);
+    estimate.rule += ", sustained";
+    if (least <= estimate.time) return;
+    estimate.time = least;
+    estimate.origin = weakest(estimate.origin, origin);
+}
+
+}  // namespace orrery

@@ -1,0 +1,215 @@
+#include "hardware/gemm_time.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+
+namespace orrery {
+
+namespace {
+
+// A doubled m changes a GEMM's efficiency less than a doubled n or k: leave-one-out over the
+// measured grid is lowest near this ratio and flat around it.
+constexpr KernelTable::Position kScale = {0.7, 1, 1};
+// Beyond this distance from every measured point a reading is an extrapolation.
+constexpr double kReach = 1.5;
+
+KernelTable::Position position_of(const Gemm& g) {
+    return shape_position(static_cast<double>(g.m), static_cast<double>(g.n),
+                          static_cast<double>(g.k));
+}
+
+}  // namespace
+
+Precision parse_precision(const std::string& text, const std::string& where) {
+    for (const Precision p : {Precision::bf16, Precision::fp8_tensor, Precision::fp8_block}) {
+        if (text == to_string(p)) return p;
+    }
+    throw InputError(
+        fmt::format("{} = \"{}\": must be bf16, fp8_tensor or fp8_block", where, text));
+}
+
+GemmTimes::GemmTimes(const AcceleratorProfile& profile) {
+    device_.sms = device_.all_sms = profile.sms.value.value();
+    device_.copy_bandwidth = profile.copy_bandwidth.value.value();
+    read_constants(profile);
+    read_family(profile, "gemm", false);
+    read_family(profile, "gemm_accumulate", true);
+}
+
+void GemmTimes::read_constants(const AcceleratorProfile& profile) {
+    const DataTable* table = profile.find_table("gemm_model");
+    if (table == nullptr) return;
+    const auto precision = table->column("precision");
+    const auto rate = table->column("TFLOPS"), edge = table->column("edge");
+    const auto launch = table->column("launch_us"), wave = table->column("wave_us");
+    const auto fraction = table->column("bandwidth_fraction");
+    for (std::size_t i = 0; i < table->rows(); ++i) {
+        const auto& row = table->numbers[i];
+        const std::string where = fmt::format("{}: rows[{}].precision", table->file, i);
+        constants_[parse_precision(table->texts[i][precision], where)] = {
+            row[rate] * 1e12, row[edge], row[launch] * 1e-6, row[wave] * 1e-6, row[fraction]};
+    }
+}
+
+void GemmTimes::read_family(const AcceleratorProfile& profile, const char* name, bool accumulate) {
+    std::map<Precision, std::vector<Row>> rows;
+    std::map<Precision, Provenance> from;
+    for (const DataTable* table : profile.find_tables(name)) {
+        const auto precision = table->column("precision"), m = table->column("m");
+        const auto n = table->column("n"), k = table->column("k"), sm = table->column("sm");
+        const auto time = table->column("time_us");
+        for (std::size_t i = 0; i < table->rows(); ++i) {
+            const auto& row = table->numbers[i];
+            const std::string where = fmt::format("{}: rows[{}].precision", table->file, i);
+            const Precision p = parse_precision(table->texts[i][precision], where);
+            const auto known = from.try_emplace(p, table->from);
+            if (known.first->second.origin != table->from.origin) continue;  // a stronger one has p
+            const auto integer = [&](std::size_t c) { return static_cast<std::int64_t>(row[c]); };
+            rows[p].push_back(
+                {{integer(m), integer(n), integer(k), p, accumulate}, row[sm], row[time] * 1e-6});
+        }
+    }
+    for (const auto& [p, list] : rows) {
+        if (!constants_.contains(p)) {
+            throw InputError(
+                fmt::format("{}: table gemm_model has no row for precision {}, must "
+                            "have one for every precision of table {}",
+                            profile.name, to_string(p), name));
+        }
+        Family& added = families_[{p, accumulate}];
+        added.from = from[p];
+        add_rows(added, list);
+    }
+}
+
+void GemmTimes::add_rows(Family& target, const std::vector<Row>& rows) {
+    target.all_sms = KernelTable(kScale);
+    for (const Row& row : rows) {
+        target.best_rate =
+            std::max(target.best_rate, flops(Operator{"", row.gemm}).value() / row.time);
+        if (row.sms < device_.all_sms) continue;
+        const double model =
+            tile_time(tile_problem(row.gemm), device_, constants_.at(row.gemm.precision));
+        target.all_sms.add(position_of(row.gemm), row.time / model);
+    }
+    target.error = summarise(target.all_sms.leave_one_out()).mean;
+    for (const Row& row : rows) {
+        if (row.sms >= device_.all_sms) continue;
+        TileDevice limited = device_;
+        limited.sms = row.sms;
+        const double model =
+            tile_time(tile_problem(row.gemm), limited, constants_.at(row.gemm.precision));
+        const auto at = position_of(row.gemm);
+        const auto entry = target.limited.try_emplace(row.sms, KernelTable(kScale)).first;
+        entry->second.add(at, row.time / (model * target.all_sms.read(at).value));
+    }
+}
+
+const GemmTimes::Family* GemmTimes::family(Precision precision, bool accumulate) const {
+    const auto it = families_.find({precision, accumulate});
+    return it == families_.end() ? nullptr : &it->second;
+}
+
+const TileConstants* GemmTimes::constants(Precision precision) const {
+    const auto it = constants_.find(precision);
+    return it == constants_.end() ? nullptr : &it->second;
+}
+
+double GemmTimes::best_rate(Precision precision) const {
+    const Family* known = family(precision, false);
+    return known == nullptr ? 0 : known->best_rate;
+}
+
+// L of a family between the SM counts it was measured at; below the smallest, that one's.
+KernelTable::Reading GemmTimes::limited(const Family& known, const KernelTable::Position& at,
+                                        double sms) const {
+    double below_sms = 0, above_sms = device_.all_sms;
+    KernelTable::Reading below{1, 0}, above{1, 0};
+    for (const auto& [level, table] : known.limited) {
+        if (level <= sms) below_sms = level, below = table.read(at);
+        if (level >= sms) {
+            above_sms = level, above = table.read(at);
+            break;
+        }
+    }
+    if (below_sms == 0) return above;
+    if (above_sms == below_sms) return below;
+    const double share = (sms - below_sms) / (above_sms - below_sms);
+    return {below.value + share * (above.value - below.value),
+            std::max(below.distance, above.distance)};
+}
+
+// The family whose SM-limited rows serve: its own, else the same result type in another precision.
+const GemmTimes::Family* GemmTimes::limited_source(const Family& own, bool accumulate) const {
+    if (!own.limited.empty()) return &own;
+    for (const bool result : {accumulate, false}) {
+        for (const Precision p : {Precision::fp8_block, Precision::bf16, Precision::fp8_tensor}) {
+            const Family* other = family(p, result);
+            if (other != nullptr && !other->limited.empty()) return other;
+        }
+    }
+    return nullptr;
+}
+
+std::optional<GemmTimes::Residual> GemmTimes::residual(const Gemm& gemm, double sms) const {
+    const Family* known = family(gemm.precision, gemm.accumulate);
+    if (known == nullptr) return std::nullopt;
+    const auto at = position_of(gemm);
+    const KernelTable::Reading reading = known->all_sms.read(at);
+    Residual result{reading.value, reading.distance, known->from.origin, known->error};
+    if (sms < device_.all_sms) {
+        const Family* source = limited_source(*known, gemm.accumulate);
+        if (source != nullptr) {
+            const KernelTable::Reading part = limited(*source, at, sms);
+            result.value *= part.value;
+            result.distance = std::max(result.distance, part.distance);
+        }
+        if (source != known) result.origin = weakest(result.origin, Origin::derived);
+    }
+    if (result.distance > kReach) result.origin = weakest(result.origin, Origin::derived);
+    return result;
+}
+
+std::optional<Estimate> GemmTimes::time(const Gemm& gemm, double sms) const {
+    TileDevice device = device_;
+    device.sms = sms;
+    const TileConstants* constants = this->constants(gemm.precision);
+    if (constants == nullptr) return std::nullopt;
+    Gemm priced = gemm;
+    const bool scaled = gemm.accumulate && family(gemm.precision, true) == nullptr;
+    if (scaled) priced.accumulate = false;
+    const auto residual = this->residual(priced, sms);
+    if (!residual) return std::nullopt;
+    Estimate estimate;
+    estimate.time = Seconds(tile_time(tile_problem(gemm), device, *constants) * residual->value);
+    estimate.origin = scaled ? weakest(residual->origin, Origin::derived) : residual->origin;
+    estimate.spread = residual->error * std::min(residual->distance, 3.0) / kScale[0];
+    const char* how = residual->distance == 0        ? "measured point"
+                      : residual->distance <= kReach ? "interpolated"
+                                                     : "extrapolated";
+    estimate.rule = fmt::format("gemm table {}, {}{}", to_string(gemm.precision), how,
+                                scaled ? ", FP32 results added by the tile model" : "");
+    return estimate;
+}
+
+std::vector<GemmTimes::FamilyErrors> GemmTimes::leave_one_out() const {
+    std::vector<FamilyErrors> result;
+    for (const auto& [key, known] : families_) {
+        FamilyErrors errors{
+            key.first, key.second, known.from, summarise(known.all_sms.leave_one_out()), {}};
+        std::vector<double> limited;
+        for (const auto& [sms, table] : known.limited) {
+            const auto level = table.leave_one_out();
+            limited.insert(limited.end(), level.begin(), level.end());
+        }
+        errors.limited_sms = summarise(limited);
+        result.push_back(errors);
+    }
+    return result;
+}
+
+}  // namespace orrery

@@ -1,0 +1,81 @@
+#pragma once
+// Dense GEMMs from measured tables: tile model times the measured residual.
+//
+//   t(m,n,k,S) = tile(m,n,k,S) R(m,n,k) L(m,n,k,S)
+//   R   measured / model on all SMs, a KernelTable a precision
+//   L   measured / (model x R) on S SMs, a KernelTable a measured S, linear in S between them,
+//       1 on all SMs
+//
+// Families of the profile: "gemm" (columns precision, m, n, k, sm, time_us), "gemm_accumulate" (the
+// same, for weight gradients that add into FP32), "gemm_model" (the tile constants). Without
+// gemm_accumulate a weight gradient is the plain GEMM scaled by the model's ratio for FP32 results
+// read and written.
+
+#include <map>
+#include <optional>
+
+#include "hardware/kernel_table.hpp"
+#include "hardware/operator_time.hpp"
+#include "hardware/tile_model.hpp"
+
+namespace orrery {
+
+class GemmTimes {
+  public:
+    explicit GemmTimes(const AcceleratorProfile& profile);
+
+    // nullopt where the profile has no table of the precision.
+    std::optional<Estimate> time(const Gemm& gemm, double sms) const;
+    // Constants of a precision's tile model; nullptr: none.
+    const TileConstants* constants(Precision precision) const;
+    // Measured / model for a shape the tables know as a single GEMM, for grouped kernels.
+    struct Residual {
+        double value = 1;
+        double distance = 0;
+        Origin origin = Origin::derived;
+        double error = 0;  // mean leave-one-out error of the table
+    };
+    std::optional<Residual> residual(const Gemm& gemm, double sms) const;
+    const TileDevice& device() const { return device_; }
+    // Best rate measured with a precision, FLOP/s; 0 where no table has it.
+    double best_rate(Precision precision) const;
+
+    struct FamilyErrors {
+        Precision precision;
+        bool accumulate;
+        Provenance from;
+        ErrorSummary all_sms, limited_sms;
+    };
+    std::vector<FamilyErrors> leave_one_out() const;
+
+  private:
+    struct Family {
+        Provenance from;
+        KernelTable all_sms;
+        std::map<double, KernelTable> limited;  // SMs -> L
+        double error = 0;                       // mean leave-one-out error on all SMs
+        double best_rate = 0;
+    };
+    using Key = std::pair<Precision, bool>;  // precision, accumulate
+    struct Row {
+        Gemm gemm;
+        double sms, time;
+    };
+
+    void read_constants(const AcceleratorProfile& profile);
+    void read_family(const AcceleratorProfile& profile, const char* table, bool accumulate);
+    void add_rows(Family& family, const std::vector<Row>& rows);
+    const Family* family(Precision precision, bool accumulate) const;
+    KernelTable::Reading limited(const Family& family, const KernelTable::Position& at,
+                                 double sms) const;
+    const Family* limited_source(const Family& own, bool accumulate) const;
+
+    TileDevice device_;
+    std::map<Precision, TileConstants> constants_;
+    std::map<Key, Family> families_;
+};
+
+// Rows of one precision from the strongest tables of a family that have any.
+Precision parse_precision(const std::string& text, const std::string& where);
+
+}  // namespace orrery

@@ -1,0 +1,54 @@
+#pragma once
+// Measured points of one kernel family, read between the points.
+//
+// A point has a position in log2 of the shape and a value: measured time over model time (near 1).
+//   value(x) = sum v_i w_i / sum w_i,   w_i = 1 / d_i^4,   d_i = |scale * (x - x_i)|
+// Values are blended linearly, positions lie on a geometric grid; at a measured point the measured
+// value is returned exactly. Far from all points the mean of the table remains.
+
+#include <array>
+#include <cstddef>
+#include <limits>
+#include <vector>
+
+namespace orrery {
+
+class KernelTable {
+  public:
+    using Position = std::array<double, 3>;  // log2 of (m, n, k) or the like; unused parts equal
+    struct Reading {
+        double value = 1;
+        double distance = std::numeric_limits<double>::infinity();  // to the nearest point, octaves
+    };
+    static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+
+    // scale: how far one octave along each axis separates two points.
+    explicit KernelTable(Position scale = {1, 1, 1}) : scale_(scale) {}
+    void add(const Position& position, double value);
+    std::size_t size() const { return points_.size(); }
+    bool empty() const { return points_.empty(); }
+
+    // Value at a position, point `skip` left out; 1 where the table is empty.
+    Reading read(const Position& position, std::size_t skip = kNone) const;
+    // Relative error of every point as read from the others.
+    std::vector<double> leave_one_out() const;
+
+  private:
+    struct Point {
+        Position position;
+        double value;
+    };
+    Position scale_;
+    std::vector<Point> points_;
+};
+
+KernelTable::Position shape_position(double m, double n, double k);
+
+// Summary of relative errors: median, 95th percentile and worst of their absolute values, and mean.
+struct ErrorSummary {
+    std::size_t points = 0;
+    double median = 0, p95 = 0, worst = 0, mean = 0;
+};
+ErrorSummary summarise(std::vector<double> errors);
+
+}  // namespace orrery

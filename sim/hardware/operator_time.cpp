@@ -1,0 +1,127 @@
+#include "hardware/operator_time.hpp"
+
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+#include "hardware/attention_time.hpp"
+#include "hardware/contention.hpp"
+#include "hardware/gemm_time.hpp"
+#include "hardware/grouped_gemm_time.hpp"
+#include "hardware/memory_time.hpp"
+
+namespace orrery {
+
+struct OperatorTimeModel::Impl {
+    explicit Impl(AcceleratorProfile p)
+        : profile(std::move(p)),
+          gemm(profile),
+          grouped(profile, gemm),
+          attention(profile),
+          memory(profile),
+          contention(profile),
+          sustained(profile) {}
+
+    AcceleratorProfile profile;
+    GemmTimes gemm;
+    GroupedGemmTimes grouped;
+    AttentionTimes attention;
+    MemoryTimes memory;
+    Contention contention;
+    SustainedRates sustained;
+
+    double sms(const Conditions& conditions) const {
+        const double all = profile.sms.value.value();
+        if (conditions.sms == 0) return all;
+        const auto asked = static_cast<double>(conditions.sms);
+        if (asked < 1 || asked > all) {
+            throw InputError(fmt::format("sms = {}: must be 1 to {}, the SMs of {}", conditions.sms,
+                                         all, profile.name));
+        }
+        return asked;
+    }
+
+    // Roofline times the profile's stated efficiency; refused where it states none.
+    Estimate roofline(const Operator& op, Precision precision, double sms) const {
+        if (!profile.compute_efficiency) {
+            throw InputError(
+                fmt::format("{}: no table for operator {} ({}) and no compute_efficiency, must "
+                            "have one of them",
+                            profile.name, op.name, to_string(class_of(op))));
+        }
+        const auto& peak = precision == Precision::bf16 ? profile.peak_bf16 : profile.peak_fp8;
+        const double share = sms / profile.sms.value.value();
+        const double rate = peak.value.value() * share * profile.compute_efficiency->value.value();
+        const double compute = flops(op).value() / rate;
+        const double traffic = (bytes(op) / profile.copy_bandwidth.value).value();
+        Estimate estimate;
+        estimate.time = Seconds(std::max(compute, traffic)) + profile.kernel_floor.value;
+        estimate.origin = weakest(Origin::derived, profile.compute_efficiency->from.origin);
+        estimate.rule = fmt::format("roofline x {}", profile.compute_efficiency->value.value());
+        return estimate;
+    }
+
+    Estimate compute(const Operator& op, std::optional<Estimate> known, Precision precision,
+                     const Conditions& conditions) const {
+        Estimate estimate = known ? std::move(*known) : roofline(op, precision, sms(conditions));
+        if (conditions.clock == Clock::sustained) {
+            sustained.apply(estimate, flops(op), precision, gemm.best_rate(precision));
+        }
+        return estimate;
+    }
+};
+
+OperatorTimeModel::OperatorTimeModel(AcceleratorProfile profile)
+    : impl_(std::make_unique<Impl>(std::move(profile))) {}
+OperatorTimeModel::~OperatorTimeModel() = default;
+OperatorTimeModel::OperatorTimeModel(OperatorTimeModel&&) noexcept = default;
+
+Estimate OperatorTimeModel::time(const Operator& op, const Conditions& conditions) const {
+    const double sms = impl_->sms(conditions);
+    if (const auto* gemm = std::get_if<Gemm>(&op.shape)) {
+        return impl_->compute(op, impl_->gemm.time(*gemm, sms), gemm->precision, conditions);
+    }
+    if (const auto* grouped = std::get_if<GroupedGemm>(&op.shape)) {
+        return impl_->compute(op, impl_->grouped.time(*grouped, sms), grouped->precision,
+                              conditions);
+    }
+    if (const auto* attention = std::get_if<Attention>(&op.shape)) {
+        return impl_->compute(op, impl_->attention.time(*attention, sms), Precision::bf16,
+                              conditions);
+    }
+    if (const auto* memory = std::get_if<MemoryOp>(&op.shape)) {
+        return impl_->memory.time(*memory, sms);
+    }
+    throw SimulationError(
+        fmt::format("operator {}: a communication has no time on one accelerator", op.name));
+}
+
+Sourced<Ratio> OperatorTimeModel::slowdown(OperatorClass c, const CommunicationLoad& load) const {
+    return impl_->contention.slowdown(c, load);
+}
+
+const AcceleratorProfile& OperatorTimeModel::profile() const { return impl_->profile; }
+
+std::vector<TableError> OperatorTimeModel::leave_one_out() const {
+    std::vector<TableError> result;
+    for (const auto& f : impl_->gemm.leave_one_out()) {
+        const char* family = f.accumulate ? "gemm_accumulate" : "gemm";
+        result.push_back({fmt::format("{} {}", family, to_string(f.precision)), f.from, f.all_sms});
+        if (f.limited_sms.points == 0) continue;
+        result.push_back({fmt::format("{} {}, fewer SMs", family, to_string(f.precision)), f.from,
+                          f.limited_sms});
+    }
+    for (const auto& f : impl_->grouped.leave_one_out()) {
+        result.push_back(
+            {fmt::format("grouped_gemm {} {}", to_string(f.layout), to_string(f.precision)), f.from,
+             f.errors});
+    }
+    for (const auto& f : impl_->attention.leave_one_out()) {
+        result.push_back({"attention " + f.name, f.from, f.errors});
+    }
+    for (const auto& f : impl_->memory.leave_one_out()) {
+        result.push_back({"memory " + f.kind, f.from, f.errors});
+    }
+    return result;
+}
+
+}  // namespace orrery

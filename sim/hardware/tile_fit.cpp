@@ -1,0 +1,62 @@
+#include "hardware/tile_fit.hpp"
+
+#include <cmath>
+
+#include "hardware/gemm_time.hpp"
+
+namespace orrery {
+
+std::vector<TileSample> tile_samples(const AcceleratorProfile& profile, Precision precision) {
+    std::vector<TileSample> samples;
+    const DataTable* table = profile.find_table("gemm");
+    if (table == nullptr) return samples;
+    const auto kind = table->column("precision"), m = table->column("m"), n = table->column("n");
+    const auto k = table->column("k"), sm = table->column("sm"), time = table->column("time_us");
+    for (std::size_t i = 0; i < table->rows(); ++i) {
+        const auto& row = table->numbers[i];
+        if (table->texts[i][kind] != to_string(precision)) continue;
+        if (row[sm] < profile.sms.value.value()) continue;
+        const auto integer = [&](std::size_t c) { return static_cast<std::int64_t>(row[c]); };
+        const Gemm gemm{integer(m), integer(n), integer(k), precision, false};
+        samples.push_back({tile_problem(gemm), row[time] * 1e-6});
+    }
+    return samples;
+}
+
+double tile_error(const std::vector<TileSample>& samples, const TileDevice& device,
+                  const TileConstants& constants) {
+    double sum = 0;
+    for (const TileSample& s : samples) {
+        sum += std::fabs(std::log(tile_time(s.problem, device, constants) / s.time));
+    }
+    return samples.empty() ? 0 : sum / static_cast<double>(samples.size());
+}
+
+TileConstants tile_start(const AcceleratorProfile& profile, Precision precision) {
+    const auto& peak = precision == Precision::bf16 ? profile.peak_bf16 : profile.peak_fp8;
+    return {0.85 * peak.value.value(), 6, 2e-6, 1e-6, 0.95};
+}
+
+TileFit fit_tile_model(const std::vector<TileSample>& samples, const TileDevice& device,
+                       const TileConstants& start) {
+    TileFit best{start, tile_error(samples, device, start)};
+    double TileConstants::*const members[] = {
+        &TileConstants::flops_per_second, &TileConstants::edge, &TileConstants::launch,
+        &TileConstants::wave, &TileConstants::bandwidth_fraction};
+    for (double step = 0.2; step > 0.001; step /= 2) {
+        for (bool improved = true; improved;) {
+            improved = false;
+            for (const auto member : members) {
+                for (const double factor : {1 + step, 1 / (1 + step)}) {
+                    TileConstants trial = best.constants;
+                    trial.*member *= factor;
+                    const double error = tile_error(samples, device, trial);
+                    if (error < best.error - 1e-12) best = {trial, error}, improved = true;
+                }
+            }
+        }
+    }
+    return best;
+}
+
+}  // namespace orrery
