@@ -26,6 +26,16 @@ Weight in_full_precision(Weight weight) {
     return weight;
 }
 
+Weight with_split_input(Weight weight) {
+    weight.splits_input = true;
+    return weight;
+}
+
+Weight with_same_input(Weight weight) {
+    weight.shares_input = true;
+    return weight;
+}
+
 Weight of_experts(Weight weight, const MoeSpec& moe) {
     weight.copies = moe.experts;
     weight.active = moe.top_k;
@@ -45,30 +55,33 @@ void add_mla(List& list, std::int64_t hidden, const AttentionSpec& spec) {
     } else {
         list.push_back(matrix("q_proj", attention, tensor, query, hidden));
     }
-    list.push_back(matrix("kv_a_proj_with_mqa", attention, whole,
-                          mla.kv_lora_rank + mla.qk_rope_head_dim, hidden));
+    list.push_back(with_same_input(matrix("kv_a_proj_with_mqa", attention, whole,
+                                          mla.kv_lora_rank + mla.qk_rope_head_dim, hidden)));
     list.push_back(vector("kv_a_layernorm", attention, whole, mla.kv_lora_rank));
     list.push_back(matrix("kv_b_proj", attention, tensor,
                           spec.heads * (mla.qk_nope_head_dim + mla.v_head_dim), mla.kv_lora_rank));
-    list.push_back(matrix("o_proj", attention, tensor, hidden, spec.heads * mla.v_head_dim));
+    list.push_back(
+        with_split_input(matrix("o_proj", attention, tensor, hidden, spec.heads * mla.v_head_dim)));
     if (mla.index_heads == 0) return;
-    // DeepSeek-V3.2's indexer: queries from the query latent, one key a token, a weight a head. Its
-    // key norm is a LayerNorm: weight and bias.
-    list.push_back(matrix("indexer.wq_b", attention, whole, mla.index_heads * mla.index_head_dim,
-                          mla.q_lora_rank));
-    list.push_back(matrix("indexer.wk", attention, whole, mla.index_head_dim, hidden));
+    // DeepSeek-V3.2's indexer: queries from the query latent (q_b_proj's input), one key a token
+    // and a weight a head from the hidden state (q_a_proj's input). Its key norm is a LayerNorm:
+    // weight and bias.
+    list.push_back(with_same_input(matrix("indexer.wq_b", attention, whole,
+                                          mla.index_heads * mla.index_head_dim, mla.q_lora_rank)));
+    list.push_back(
+        with_same_input(matrix("indexer.wk", attention, whole, mla.index_head_dim, hidden)));
     list.push_back(vector("indexer.k_norm", attention, whole, 2 * mla.index_head_dim));
-    list.push_back(in_full_precision(
-        matrix("indexer.weights_proj", attention, whole, mla.index_heads, hidden)));
+    list.push_back(with_same_input(in_full_precision(
+        matrix("indexer.weights_proj", attention, whole, mla.index_heads, hidden))));
 }
 
 void add_gqa(List& list, std::int64_t hidden, const AttentionSpec& spec) {
     constexpr WeightSplit groups = WeightSplit::tensor_by_groups;
     const std::int64_t query = spec.heads * spec.head_dim, key = spec.kv_heads * spec.head_dim;
     list.push_back(matrix("q_proj", attention, tensor, query, hidden));
-    list.push_back(matrix("k_proj", attention, groups, key, hidden));
-    list.push_back(matrix("v_proj", attention, groups, key, hidden));
-    list.push_back(matrix("o_proj", attention, tensor, hidden, query));
+    list.push_back(with_same_input(matrix("k_proj", attention, groups, key, hidden)));
+    list.push_back(with_same_input(matrix("v_proj", attention, groups, key, hidden)));
+    list.push_back(with_split_input(matrix("o_proj", attention, tensor, hidden, query)));
     if (spec.qkv_bias) {
         list.push_back(vector("q_proj.bias", attention, tensor, query));
         list.push_back(vector("k_proj.bias", attention, groups, key));
@@ -85,12 +98,12 @@ void add_gqa(List& list, std::int64_t hidden, const AttentionSpec& spec) {
 // gate, up [intermediate, hidden] and down [hidden, intermediate] of one or of several experts.
 void add_gated_mlp(List& list, WeightPart part, WeightSplit split, std::int64_t hidden,
                    std::int64_t intermediate, const MoeSpec* experts) {
-    for (const char* name : {"gate_proj", "up_proj", "down_proj"}) {
-        const bool down = name[0] == 'd';
-        const Weight weight =
-            matrix(name, part, split, down ? hidden : intermediate, down ? intermediate : hidden);
-        list.push_back(experts ? of_experts(weight, *experts) : weight);
-    }
+    const auto add = [&](const Weight& w) {
+        list.push_back(experts ? of_experts(w, *experts) : w);
+    };
+    add(matrix("gate_proj", part, split, intermediate, hidden));
+    add(with_same_input(matrix("up_proj", part, split, intermediate, hidden)));
+    add(with_split_input(matrix("down_proj", part, split, hidden, intermediate)));
 }
 
 void add_moe(List& list, std::int64_t hidden, const MoeSpec& moe) {

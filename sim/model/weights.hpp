@@ -33,12 +33,14 @@ struct Weight {
     const char* name = "";  // as Hugging Face names it: "q_b_proj"
     WeightPart part = WeightPart::attention;
     WeightSplit split = WeightSplit::whole;
-    std::int64_t rows = 0;     // output features
-    std::int64_t columns = 1;  // input features; 1 for vectors
-    std::int64_t copies = 1;   // how many of this shape: experts
-    std::int64_t active = 1;   // copies that one token uses
-    bool gemm = true;          // multiplies activations; false for embedding rows, norms, biases
-    bool quantized = true;     // an FP8 GEMM in training, stored in FP8 where a model ships in it
+    std::int64_t rows = 0;      // output features
+    std::int64_t columns = 1;   // input features; 1 for vectors
+    std::int64_t copies = 1;    // how many of this shape: experts
+    std::int64_t active = 1;    // copies that one token uses
+    bool gemm = true;           // multiplies activations; false for embedding rows, norms, biases
+    bool splits_input = false;  // tensor parallelism divides columns, not rows (o_proj, down_proj)
+    bool shares_input = false;  // multiplies the same activations as the matrix before it
+    bool quantized = true;      // an FP8 GEMM in training, stored in FP8 where a model ships in it
 
     std::int64_t elements() const { return rows * columns * copies; }
     std::int64_t active_elements() const { return rows * columns * active; }
