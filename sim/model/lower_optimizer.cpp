@@ -12,11 +12,8 @@
 // are FP32 throughout (DeepSeek-V3 report, section 3.3.3). Without ZeRO (zero_stage 0) gradients
 // are all-reduced and every rank updates everything.
 
-#include <algorithm>
-
 #include "model/lowering_blocks.hpp"
 #include "model/memory.hpp"
-#include "model/weights.hpp"
 
 namespace orrery {
 
@@ -32,34 +29,6 @@ struct Shares {
                expert / static_cast<double>(expert_ranks);
     }
 };
-
-double on_rank(const ParallelPlan& plan, const AttentionSpec& attention, const Weight& w) {
-    std::int64_t parts = 1;
-    if (w.split == WeightSplit::tensor) parts = plan.tp;
-    if (w.split == WeightSplit::tensor_by_groups) parts = std::min(plan.tp, attention.kv_heads);
-    if (w.split == WeightSplit::expert) parts = plan.ep * plan.tp;
-    return static_cast<double>(w.elements()) / static_cast<double>(parts);
-}
-
-// Weights of linear layers on this rank: what has an FP8 working copy.
-double linear_parameters(const ModelSpec& model, const ParallelPlan& plan,
-                         const StageLayout& stage) {
-    double sum = 0;
-    const auto add = [&](const LayerSpec& layer) {
-        for (const Weight& w : layer_weights(model, layer)) {
-            if (w.quantized) sum += on_rank(plan, layer.attention, w);
-        }
-    };
-    for (const std::int32_t index : stage.layers)
-        add(model.layers.at(static_cast<std::size_t>(index)));
-    for (std::int32_t i = 0; i < stage.mtp_modules && model.mtp_layer; ++i) {
-        add(*model.mtp_layer);
-        for (const Weight& w : mtp_module_weights(model)) {
-            if (w.quantized) sum += on_rank(plan, model.mtp_layer->attention, w);
-        }
-    }
-    return sum;
-}
 
 void collective(PhaseBuilder& b, const char* name, CommunicationKind kind, Group group,
                 std::int64_t ranks, double bytes) {
@@ -77,14 +46,8 @@ void flat(PhaseBuilder& b, const char* name, MemoryOpKind kind, double parameter
 
 OptimizerStep lower_optimizer(const ModelSpec& model, const ParallelPlan& plan,
                               const std::vector<StageLayout>& held_stages, std::int64_t copies) {
-    Shares s;
-    double linear = 0;
-    for (const StageLayout& stage : held_stages) {
-        const StageParameters parameters = stage_parameters(model, plan, stage);
-        s.dense += parameters.dense;
-        s.expert += parameters.expert;
-        linear += linear_parameters(model, plan, stage);
-    }
+    const StageParameters held = rank_parameters(model, plan, held_stages);
+    Shares s{.dense = held.dense, .expert = held.expert};
     s.dense_ranks = plan.dp * plan.cp * copies;
     s.expert_ranks = plan.dp / plan.ep * plan.cp * copies;
     s.sharded = plan.zero_stage > 0;
@@ -107,7 +70,7 @@ OptimizerStep lower_optimizer(const ModelSpec& model, const ParallelPlan& plan,
         collective(b, "expert_parameter_all_gather", CommunicationKind::all_gather,
                    Group::data_expert, s.expert_ranks, 2 * s.expert);
     }
-    if (b.fp8()) flat(b, "weight_cast", MemoryOpKind::cast_fp8, linear, 2, 1);
+    if (b.fp8()) flat(b, "weight_cast", MemoryOpKind::cast_fp8, held.linear, 2, 1);
     flat(b, "gradient_zero", MemoryOpKind::zero, s.dense + s.expert, 0, 4);
     return {b.take()};
 }

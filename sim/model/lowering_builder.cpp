@@ -146,10 +146,12 @@ void PhaseBuilder::rms_norm(const char* name, std::int64_t rows, std::int64_t co
 void PhaseBuilder::rms_norm_backward(const NormNames& names, std::int64_t rows,
                                      std::int64_t columns, int reads) {
     elementwise(names.backward, MemoryOpKind::rms_norm_backward, rows, columns, reads, 1);
-    // Partial sums of the weight gradient, then added to the main gradient: two small kernels.
+    // Partial sums of the weight gradient, then their sum into the main gradient.
     const std::int64_t partial = std::min(rows, norm_partial_rows);
+    const double weights = 4.0 * static_cast<double>(columns);
     memory(names.finalize, MemoryOpKind::rms_norm_backward, partial, columns,
-           4 * product(partial, columns), 8.0 * static_cast<double>(columns), 2);
+           static_cast<double>(partial) * weights, weights);
+    memory(names.accumulate, MemoryOpKind::add, 1, columns, 2 * weights, weights);
 }
 
 }  // namespace orrery

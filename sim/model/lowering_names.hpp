@@ -49,11 +49,13 @@ inline constexpr LinearNames eh = ORRERY_LINEAR_NAMES("eh_proj");
 
 // An RMSNorm.
 struct NormNames {
-    const char *forward, *recompute, *backward, *finalize;
+    const char *forward, *recompute, *backward, *finalize, *accumulate;
 };
 
-#define ORRERY_NORM_NAMES(id) \
-    NormNames { id, id ".recompute", id ".backward", id ".finalize" }
+#define ORRERY_NORM_NAMES(id)                                                                 \
+    NormNames {                                                                               \
+        id, id ".recompute", id ".backward", id ".weight_gradient", id ".weight_gradient_add" \
+    }
 namespace norm {
 inline constexpr NormNames attention = ORRERY_NORM_NAMES("attention_norm");
 inline constexpr NormNames mlp = ORRERY_NORM_NAMES("mlp_norm");
