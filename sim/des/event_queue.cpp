@@ -30,11 +30,26 @@ void EventQueue::insert_into_run(Event event) {
             event.kind(), event.target, event.time_ps, last_popped_));
     }
     if (tail_ == run_.size()) make_room_at_tail();
-    std::size_t at = tail_++;
-    for (; at > head_ && run_[at - 1].time_ps > event.time_ps; --at) run_[at] = run_[at - 1];
-    run_[at] = event;
-    const bool appended = at + 1 == tail_;
-    if (!appended && tail_ - head_ > kLongRun) spill_run();
+    Event* const head = run_.data() + head_;
+    Event* const tail = run_.data() + tail_;
+    if (head == tail || tail[-1].time_ps <= event.time_ps) {
+        *tail = event;
+        ++tail_;
+        return;
+    }
+    Event* const at = std::upper_bound(
+        head, tail, event.time_ps,
+        [](std::int64_t time_ps, const Event& other) { return time_ps < other.time_ps; });
+    if (head_ > 0 && at - head < tail - at) {  // the shorter side makes room
+        std::copy(head, at, head - 1);
+        at[-1] = event;
+        --head_;
+    } else {
+        std::copy_backward(at, tail, tail + 1);
+        *at = event;
+        ++tail_;
+    }
+    if (tail_ - head_ > kLongRun) spill_run();
 }
 
 // Sends the run back to buckets, all but the events at the current time. The base becomes the
@@ -55,7 +70,7 @@ void EventQueue::make_room_at_tail() {
         tail_ -= head_;
         head_ = 0;
     } else {
-        run_.resize(std::max(2 * run_.size(), kSmallBucket));
+        run_.resize(std::max<std::size_t>(2 * run_.size(), 16));
     }
 }
 
@@ -73,7 +88,7 @@ void EventQueue::load_run() {
         const unsigned shift = level * kDigitBits;
         const std::uint64_t above = base_ >> shift >> kDigitBits << kDigitBits;
         run_last_ = (above | digit) << shift | ((std::uint64_t{1} << shift) - 1);
-        sort_into_run(bucket);
+        bucket.size() <= kTinyBucket ? sort_tiny(bucket) : sort_small(bucket);
     } else {
         deal_out(bucket);
     }
@@ -81,21 +96,52 @@ void EventQueue::load_run() {
 }
 
 // Stable sort by counting for each event those that go before it: no branch depends on the times.
-void EventQueue::sort_into_run(const std::vector<Event>& bucket) {
+void EventQueue::sort_tiny(const std::vector<Event>& bucket) {
     const std::size_t count = bucket.size();
-    std::array<std::uint32_t, kSmallBucket> rank;
+    std::array<std::uint32_t, kTinyBucket> rank;
     for (std::uint32_t i = 0; i < count; ++i) {
         const std::int64_t time = bucket[i].time_ps;
         std::uint32_t before = i;
         for (std::uint32_t j = 0; j < i; ++j) {
-            const std::uint32_t earlier = time < bucket[j].time_ps ? 1 : 0;
-            rank[j] += earlier;
-            before -= earlier;
+            const std::uint32_t later = time < bucket[j].time_ps ? 1 : 0;
+            rank[j] += later;
+            before -= later;
         }
         rank[i] = before;
     }
     for (std::size_t i = 0; i < count; ++i) run_[rank[i]] = bucket[i];
     tail_ = count;
+}
+
+// Stable sort by slots of equal width, one to two for each event between the earliest and the
+// latest: a counting sort brings events near their places, insertion finishes.
+void EventQueue::sort_small(const std::vector<Event>& bucket) {
+    const std::size_t count = bucket.size();
+    std::uint64_t first = key_of(bucket[0].time_ps);
+    std::uint64_t last = first;
+    for (const Event& event : bucket) {
+        first = std::min(first, key_of(event.time_ps));
+        last = std::max(last, key_of(event.time_ps));
+    }
+    const int shift = std::max(0, static_cast<int>(std::bit_width(last - first)) -
+                                      static_cast<int>(std::bit_width(count)));
+    const auto slot_of = [&](const Event& event) {
+        return (key_of(event.time_ps) - first) >> shift;
+    };
+    const std::size_t slots = ((last - first) >> shift) + 1;  // <= 2 * count
+    std::array<std::uint32_t, 2 * kSmallBucket + 1> start;    // of each slot in the run
+    std::fill_n(start.begin(), slots + 1, 0);
+    for (const Event& event : bucket) ++start[slot_of(event) + 1];
+    for (std::size_t i = 1; i < slots; ++i) start[i] += start[i - 1];
+    for (const Event event : bucket) run_[start[slot_of(event)]++] = event;
+    tail_ = count;
+    if (shift == 0) return;  // a slot holds ties only
+    for (std::size_t i = 1; i < count; ++i) {
+        const Event event = run_[i];
+        std::size_t at = i;
+        for (; at > 0 && run_[at - 1].time_ps > event.time_ps; --at) run_[at] = run_[at - 1];
+        run_[at] = event;
+    }
 }
 
 // The bucket's earliest events become the run, the others go to lower levels.

@@ -8,13 +8,14 @@
 //   * all keys of bucket (l, d) agree in the digits above l: the bucket covers one interval.
 // The front run is a sorted array that covers one interval up to run_last_ and precedes every
 // bucket. When it is used up, the lowest bucket becomes the front run: a small one is sorted into
-// it; a large one is dealt out with its minimum as the new base, which sends every event to a lower
-// level, so an event moves at most 16 times (about twice at 2,048 pending). Buckets above keep
-// their places, because the new base agrees with the old one in all digits above l.
+// it (in linear time where its times are spread evenly); a large one is dealt out with its minimum
+// as the new base, which sends every event to a lower level, so an event moves at most 16 times
+// (about twice at 2,048 pending). Buckets above keep their places, because the new base agrees with
+// the old one in all digits above l.
 //
 // Order among ties: a bucket index is a function of (key, base) alone, so events of equal time
 // always wait in the same bucket or in the run, appended in order of arrival; dealing out walks a
-// bucket from front to back, and the sort is stable.
+// bucket from front to back, the sorts are stable, and a push into the run goes behind its equals.
 //
 // Left out: removal. See Event::generation().
 
@@ -72,8 +73,9 @@ class EventQueue {
     static constexpr unsigned kDigitBits = 4;
     static constexpr unsigned kLevels = 64 / kDigitBits;
     static constexpr unsigned kDigits = 1U << kDigitBits;
-    static constexpr std::size_t kSmallBucket = 16;  // sorted rather than dealt out, up to here
-    static constexpr std::size_t kLongRun = 64;      // insertion stops being cheap
+    static constexpr std::size_t kTinyBucket = 8;     // sorted by counting predecessors, up to here
+    static constexpr std::size_t kSmallBucket = 128;  // sorted by slots; above, dealt out
+    static constexpr std::size_t kLongRun = 512;      // insertion stops being cheap
 
     // Maps signed order to unsigned order.
     static constexpr std::uint64_t key_of(std::int64_t time_ps) {
@@ -91,7 +93,8 @@ class EventQueue {
     void spill_run();
     void make_room_at_tail();
     void load_run();
-    void sort_into_run(const std::vector<Event>& bucket);
+    void sort_tiny(const std::vector<Event>& bucket);
+    void sort_small(const std::vector<Event>& bucket);
     void deal_out(const std::vector<Event>& bucket);
     std::int64_t top_time_of_buckets() const;
 
