@@ -12,7 +12,7 @@
 namespace orrery {
 namespace {
 
-constexpr std::size_t kLongestTable = 24;  // rows printed; more are summarised
+constexpr std::size_t kLongestTable = 24;  // rows printed; the others are in result.json
 constexpr std::size_t kBarWidth = 20;      // columns of a full bar
 
 std::optional<double> number_in(const Cell& cell) {
@@ -56,7 +56,8 @@ std::string render_rows(const ResultTable& table, const TerminalStyle& style) {
     const auto share = share_column(table);
     if (share && style.width >= 70) columns.push_back({"", Align::left});
     TextTable text(columns);
-    for (const auto& row : table.rows) {
+    for (std::size_t r = 0; r < std::min(table.rows.size(), kLongestTable); ++r) {
+        const auto& row = table.rows[r];
         std::vector<std::string> cells;
         for (std::size_t c = 0; c < row.size(); ++c) {
             cells.push_back(format_cell(row[c], table.columns[c]));
@@ -64,7 +65,12 @@ std::string render_rows(const ResultTable& table, const TerminalStyle& style) {
         if (share && style.width >= 70) cells.push_back(bar(number_in(row[*share]).value_or(0)));
         text.add_row(std::move(cells));
     }
-    return text.render(style.width, style.color);
+    std::string rendered = text.render(style.width, style.color);
+    if (table.rows.size() > kLongestTable) {
+        rendered += fmt::format("  ... and {} more rows in result.json\n",
+                                table.rows.size() - kLongestTable);
+    }
+    return rendered;
 }
 
 // Mean and range of every column of numbers; the first column says which row it was.
@@ -103,7 +109,7 @@ std::string render_summary(const ResultTable& table, const TerminalStyle& style)
 
 std::string render_breakdown(const ResultTable& table, const TerminalStyle& style) {
     if (table.rows.empty()) return "";
-    const bool summarise = table.name == "per_rank" || table.rows.size() > kLongestTable;
+    const bool summarise = table.name == "per_rank" && table.rows.size() > 1;
     return titled(table, style) +
            (summarise ? render_summary(table, style) : render_rows(table, style));
 }

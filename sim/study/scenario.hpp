@@ -14,10 +14,10 @@ namespace orrery {
 struct Scenario {
     std::filesystem::path file;
     ConfigNode document;  // base, file and overrides merged
-    std::string name;
-    std::string kind;   // "training"
-    std::string given;  // the document as JSON text
-    std::vector<PublishedFigure> published;
+    std::string name = {};
+    std::string kind = {};   // "training"
+    std::string given = {};  // the document as JSON text
+    std::vector<PublishedFigure> published = {};
 };
 
 // Reads `file`, over its "base" scenario where it names one, and applies "key=value" overrides in

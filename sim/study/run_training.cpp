@@ -1,0 +1,52 @@
+// A training scenario to its RunResult.
+#include <chrono>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+#include "study/run.hpp"
+#include "study/training_answer.hpp"
+#include "study/training_scenario.hpp"
+#include "training/step.hpp"
+
+namespace orrery {
+namespace {
+
+TrainingOptions options_of(const RunRequest& request, const TrainingSpec& spec) {
+    TrainingOptions options;
+    if (request.progress) {
+        options.poll = [&request](SimTime now) {
+            request.progress(to_seconds(now));
+            return true;
+        };
+    }
+    if (!request.trace) return options;
+    options.trace_all_micro_batches = request.trace_whole_step;
+    if (request.trace_ranks.empty()) options.trace_ranks = {0};
+    for (const std::int64_t rank : request.trace_ranks) {
+        if (rank < 0 || rank >= spec.plan.ranks()) {
+            throw InputError(
+                fmt::format("--trace-ranks {}: must be from 0 to {}", rank, spec.plan.ranks() - 1));
+        }
+        options.trace_ranks.push_back(static_cast<std::uint32_t>(rank));
+    }
+    return options;
+}
+
+}  // namespace
+
+RunOutcome run_scenario(const Scenario& scenario, const RunRequest& request) {
+    const TrainingScenario training = read_training_scenario(scenario, request.profiles);
+    const auto start = std::chrono::steady_clock::now();
+    TrainingResult simulated = simulate_training(training.spec, options_of(request, training.spec));
+    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
+
+    RunOutcome outcome;
+    outcome.timeline = std::move(simulated.timeline);
+    outcome.result = training_answer(scenario, training, simulated);
+    outcome.result.wall_seconds = wall.count();
+    return outcome;
+}
+
+}  // namespace orrery

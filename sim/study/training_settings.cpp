@@ -1,0 +1,117 @@
+#include "study/training_settings.hpp"
+
+#include <fmt/format.h>
+
+#include "core/unit_text.hpp"
+
+namespace orrery {
+namespace {
+
+// Sets members of a JSON document one by one.
+class Settings {
+  public:
+    void text(const std::string& path, std::string_view value) {
+        root_.set(path, fmt::format("\"{}\"", value));
+    }
+    void json(const std::string& path, const std::string& value) { root_.set(path, value); }
+    void integer(const std::string& path, std::int64_t value) {
+        root_.set(path, std::to_string(value));
+    }
+    void number(const std::string& path, double value) {
+        root_.set(path, fmt::format("{}", value));
+    }
+    template <class Q>
+    void quantity(const std::string& path, const Sourced<Q>& value) {
+        text(path, format_quantity(value.value.value(), unit_of<Q>(), 12));
+    }
+    std::string dump() const { return root_.dump(); }
+
+  private:
+    ConfigNode root_ = ConfigNode::parse("{}", "used settings");
+};
+
+void add_plan(Settings& used, const ParallelPlan& plan) {
+    used.integer("plan.tp", plan.tp);
+    used.integer("plan.pp", plan.pp);
+    used.integer("plan.dp", plan.dp);
+    used.integer("plan.ep", plan.ep);
+    used.integer("plan.cp", plan.cp);
+    used.integer("plan.micro_batch_size", plan.micro_batch_size);
+    used.text("plan.schedule", plan.schedule);
+    used.integer("plan.virtual_stages", plan.virtual_stages);
+    used.text("plan.precision", to_string(plan.precision));
+    used.integer("plan.zero_stage", plan.zero_stage);
+}
+
+void add_cluster(Settings& used, const Scenario& scenario, const TrainingSpec& spec) {
+    const ClusterProfile& cluster = spec.cluster;
+    used.text("cluster.profile", scenario.document.at("cluster").at("profile").as_string());
+    used.text("cluster.accelerator", cluster.accelerator);
+    used.integer("cluster.nodes", static_cast<std::int64_t>(cluster.nodes.value.value()));
+    used.integer("cluster.gpus_per_node",
+                 static_cast<std::int64_t>(cluster.gpus_per_node.value.value()));
+    used.quantity("cluster.nic_bandwidth", cluster.nic_bandwidth);
+    used.quantity("cluster.nvlink_bandwidth", cluster.nvlink_bandwidth);
+    used.quantity("cluster.price_per_gpu_hour", cluster.price_per_gpu_hour);
+    std::string slow;
+    for (const SlowRank& rank : spec.slow_ranks) {
+        slow += fmt::format("{}{{\"rank\": {}, \"factor\": {}}}", slow.empty() ? "" : ", ",
+                            rank.rank, rank.factor);
+    }
+    used.json("cluster.slow_ranks", "[" + slow + "]");
+}
+
+}  // namespace
+
+std::string recompute_text(const Recompute& recompute) {
+    std::string text;
+    const auto add = [&](bool on, std::string_view name) {
+        if (on) text += fmt::format("{}{}", text.empty() ? "" : ", ", name);
+    };
+    add(recompute.norm, "norm");
+    add(recompute.mla_up_projection, "mla_up_projection");
+    add(recompute.swiglu, "swiglu");
+    add(recompute.full, "full");
+    return text.empty() ? "none" : text;
+}
+
+std::string stage_text(const StageLayout& stage) {
+    std::string text;
+    const auto add = [&](const std::string& part) {
+        text += fmt::format("{}{}", text.empty() ? "" : ", ", part);
+    };
+    if (stage.embedding) add("embedding");
+    for (std::size_t i = 0; i < stage.layers.size();) {
+        std::size_t last = i;
+        while (last + 1 < stage.layers.size() && stage.layers[last + 1] == stage.layers[last] + 1) {
+            ++last;
+        }
+        add(last == i ? fmt::format("layer {}", stage.layers[i])
+                      : fmt::format("layers {}-{}", stage.layers[i], stage.layers[last]));
+        i = last + 1;
+    }
+    if (stage.mtp_modules > 0) add(fmt::format("MTP x {}", stage.mtp_modules));
+    if (stage.head) add("head");
+    return text.empty() ? "nothing" : text;
+}
+
+std::string used_settings(const Scenario& scenario, const TrainingSpec& spec) {
+    Settings used;
+    used.text("name", scenario.name);
+    used.text("kind", scenario.kind);
+    used.text("model", scenario.document.at("model").as_string());
+    add_cluster(used, scenario, spec);
+    add_plan(used, spec.plan);
+    used.integer("train.sequences", spec.sequences);
+    used.integer("train.sequence_length", spec.sequence_length);
+    used.number("train.tokens", spec.tokens);
+    used.text("train.clock", spec.clock == Clock::burst ? "burst" : "sustained");
+    used.number("train.jitter", spec.jitter);
+    used.number("train.routed_rows_factor", spec.routed_rows_factor);
+    used.integer("train.communication_sms", spec.communication_sms);
+    used.integer("train.seed", static_cast<std::int64_t>(spec.seed));
+    used.text("run.fold", spec.fold ? "auto" : "none");
+    return used.dump();
+}
+
+}  // namespace orrery
