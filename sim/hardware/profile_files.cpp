@@ -26,15 +26,17 @@ fs::path profile_file(const std::string& name_or_path, const fs::path& directory
                       const char* kind) {
     const fs::path given(name_or_path);
     if (given.extension() == ".json" || given.has_parent_path()) return given;
-    const fs::path file = directory / kind / (name_or_path + ".json");
     std::error_code ec;
-    if (!fs::exists(file, ec)) {
-        throw InputError(
-            fmt::format("{} = \"{}\": is not a profile, must be one of: {}",
-                        kind == std::string_view("clusters") ? "cluster" : "accelerator",
-                        name_or_path, fmt::join(profile_names(directory, kind), ", ")));
+    for (const fs::path& file :
+         {directory / kind / (name_or_path + ".json"), directory / (name_or_path + ".json")}) {
+        if (fs::exists(file, ec)) return file;
     }
-    return file;
+    const bool cluster = kind == std::string_view("clusters");
+    const auto known =
+        profile_names(fs::exists(directory / kind, ec) ? directory : directory / "..", kind);
+    throw InputError(fmt::format("{} = \"{}\": is not a profile, must be one of: {}",
+                                 cluster ? "cluster" : "accelerator", name_or_path,
+                                 fmt::join(known, ", ")));
 }
 
 }  // namespace orrery
