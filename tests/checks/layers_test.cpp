@@ -1,6 +1,7 @@
 // What may include what. Each folder of sim/ is one target; includes between folders, and the
 // libraries that stay behind one folder, are checked here against the tables below.
 
+#include <cctype>
 #include <map>
 #include <set>
 
@@ -108,6 +109,15 @@ TEST(Layers, LibrariesStayBehindOneFolder) {
     EXPECT_THAT(wrong, IsEmpty());
 }
 
+// `name` stands in the code as a word of its own: "puts(" is not found in "inputs(".
+bool uses(const std::string& code, const std::string& name) {
+    for (std::size_t i = code.find(name); i != std::string::npos; i = code.find(name, i + 1)) {
+        const char before = i == 0 ? ' ' : code[i - 1];
+        if (!std::isalnum(static_cast<unsigned char>(before)) && before != '_') return true;
+    }
+    return false;
+}
+
 TEST(Layers, OnlyReportAndAppPrint) {
     const std::vector<std::string> names = {"fmt::print", "printf(", "std::cout",  "std::cerr",
                                             "std::clog",  "puts(",   "std::abort", "std::exit"};
@@ -117,7 +127,7 @@ TEST(Layers, OnlyReportAndAppPrint) {
         for (std::size_t i = 0; i < file.lines.size(); ++i) {
             const std::string code = code_of(file.lines[i]);
             for (const std::string& name : names) {
-                if (code.find(name) != std::string::npos) wrong.push_back(at(file, i) + name);
+                if (uses(code, name)) wrong.push_back(at(file, i) + name);
             }
         }
     }
@@ -145,6 +155,8 @@ TEST(SourceTree, FindsIncludesAndLeavesOutCommentsAndText) {
     EXPECT_EQ(include_of("// #include <vector>").target, "");
     EXPECT_EQ(code_of("a(\"x // y\"); // printf("), "a(); ");
     EXPECT_EQ(code_of("f('\"') + g(\"\\\"\", b)"), "f('\"') + g(, b)");
+    EXPECT_TRUE(uses("std::puts(a)", "puts("));
+    EXPECT_FALSE(uses("inputs(a) + f_puts(b)", "puts("));
     EXPECT_FALSE(read_sources({"sim"}).empty());
     EXPECT_TRUE(read_sources({"no_such_folder"}).empty());
 }

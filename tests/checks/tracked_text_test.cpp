@@ -1,6 +1,8 @@
 // Nothing in the repository names the machine it was written on, or says that work is unfinished;
 // files stay small enough to read.
 
+#include <cctype>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,6 +15,19 @@ using testing::IsEmpty;
 
 // Written in two halves so that this file does not contain them.
 std::string word(const char* first, const char* second) { return std::string(first) + second; }
+
+// `w` stands in the line; if it begins with a letter, as a word and not within a longer one.
+bool contains(const std::string& line, const std::string& w) {
+    const auto is_letter = [&line](std::size_t i) {
+        return i < line.size() && std::isalpha(static_cast<unsigned char>(line[i]));
+    };
+    for (std::size_t i = line.find(w); i != std::string::npos; i = line.find(w, i + 1)) {
+        const bool within =
+            is_letter(i) && ((i > 0 && is_letter(i - 1)) || is_letter(i + w.size()));
+        if (!within) return true;
+    }
+    return false;
+}
 
 TEST(TrackedText, NamesNoMachineAndNoUnfinishedWork) {
     const std::vector<std::string> words = {
@@ -27,7 +42,7 @@ TEST(TrackedText, NamesNoMachineAndNoUnfinishedWork) {
     for (const SourceFile& file : read_tracked_text()) {
         for (std::size_t i = 0; i < file.lines.size(); ++i) {
             for (const std::string& w : words) {
-                if (file.lines[i].find(w) == std::string::npos) continue;
+                if (!contains(file.lines[i], w)) continue;
                 wrong.push_back(file.path + ":" + std::to_string(i + 1) + ": " + w);
             }
         }
