@@ -41,7 +41,8 @@ AcceleratorProfile load_accelerator(const std::string& name_or_path,
                                     const std::filesystem::path& directory);
 
 // The file a profile name or path stands for: a path where it ends in .json or has a directory,
-// else directory/kind/name.json or directory/name.json; missing: InputError naming those that exist.
+// else directory/kind/name.json or directory/name.json; missing: InputError naming those that
+// exist.
 std::filesystem::path profile_file(const std::string& name_or_path,
                                    const std::filesystem::path& directory, const char* kind);
 // Names of the profiles in directory/kind, sorted.

@@ -55,8 +55,8 @@ struct ModelSpec {
     std::int64_t vocabulary = 0;
     bool tied_embeddings = false;
     std::vector<LayerSpec> layers;
-    // Multi-token prediction modules, each one transformer layer plus a 2h -> h projection and three
-    // norms; embedding and head are shared with the main model.
+    // Multi-token prediction modules, each one transformer layer plus a 2h -> h projection and
+    // three norms; embedding and head are shared with the main model.
     std::int64_t mtp_modules = 0;
     std::optional<LayerSpec> mtp_layer;
     std::string weight_format = "bf16";  // as published: bf16, fp16, fp8_block, mxfp4, ...
