@@ -71,8 +71,9 @@ std::uint32_t PieceFactory::collective(const Operator& op) {
 
 std::vector<PricedPhase> PieceFactory::price(const std::vector<Phase>& phases,
                                              const std::string& label, ChunkKind chunk) {
-    static constexpr const char* kNames[] = {"attention",  "dispatch",  "mlp",  "combine",
-                                             "collective", "embedding", "head", "projection"};
+    static constexpr const char* kNames[] = {"attention", "dispatch",   "mlp",
+                                             "combine",   "collective", "embedding",
+                                             "head",      "projection", "step"};
     std::vector<PricedPhase> result;
     for (const Phase& phase : phases) {
         PricedPhase priced;
