@@ -25,8 +25,9 @@ OperatorClass parse_class(const std::string& text, const std::string& where) {
 
 Contention::Contention(const AcceleratorProfile& profile) {
     for (const DataTable* table : profile.find_tables("contention")) {
-        const auto kind = table->column("class"), sms = table->column("comm_sms");
-        const auto bandwidth = table->column("comm_GBps"), slowdown = table->column("slowdown");
+        const auto kind = table->column("class"), sms = table->column("communication_sms");
+        const auto bandwidth = table->column("communication_GBps"),
+                   slowdown = table->column("slowdown");
         for (std::size_t i = 0; i < table->rows(); ++i) {
             const auto& row = table->numbers[i];
             const std::string where = fmt::format("{}: rows[{}].class", table->file, i);

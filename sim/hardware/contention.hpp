@@ -4,7 +4,7 @@
 //
 //   slowdown(class, comm SMs, traffic)   linear in the traffic between measured points of the
 //       nearest comm SM count; no point at 0 traffic means 1 there (family "contention": class,
-//       comm_sms, comm_GBps, slowdown). Without a table: 1, origin assumed.
+//       communication_sms, communication_GBps, slowdown). Without a table: 1, origin assumed.
 //   sustained   t >= flops / sustained rate: a kernel never runs faster than the rate measured
 //       under continuous load (family "sustained": precision, burst_TFLOPS, sustained_TFLOPS). A
 //       cap and not a factor: shapes below that rate are not limited by power.

@@ -1,6 +1,7 @@
 #include "hardware/data_table.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include <fmt/format.h>
@@ -11,17 +12,28 @@ namespace orrery {
 
 namespace fs = std::filesystem;
 
-std::size_t DataTable::column(std::string_view column_name) const {
+std::size_t DataTable::column(std::string_view column_name, std::string_view or_name) const {
+    if (const auto index = find_column(column_name)) return *index;
+    if (const auto index = find_column(or_name)) return *index;
+    throw InputError(
+        fmt::format("{}: table {} has no column {}, must have one", file, name, column_name));
+}
+
+std::optional<std::size_t> DataTable::find_column(std::string_view column_name) const {
     const auto it = std::find(columns.begin(), columns.end(), column_name);
-    if (it == columns.end()) {
-        throw InputError(
-            fmt::format("{}: table {} has no column {}, must have one", file, name, column_name));
-    }
+    if (it == columns.end()) return std::nullopt;
     return static_cast<std::size_t>(it - columns.begin());
 }
 
-bool DataTable::has_column(std::string_view column_name) const {
-    return std::find(columns.begin(), columns.end(), column_name) != columns.end();
+std::string DataTable::text(std::size_t row, std::string_view column_name,
+                            std::string otherwise) const {
+    const auto index = find_column(column_name);
+    return index ? texts[row][*index] : std::move(otherwise);
+}
+
+double DataTable::number(std::size_t row, std::string_view column_name, double otherwise) const {
+    const auto index = find_column(column_name);
+    return index ? numbers[row][*index] : otherwise;
 }
 
 namespace {
@@ -43,27 +55,35 @@ void read_row(const ConfigNode& row, DataTable& table) {
             numbers[i] = cell.as_number();
         }
         const bool text = cell.is_string();
-        if (!table.texts.empty() && text == table.texts.front()[i].empty()) {
+        if (!table.numbers.empty() && text != std::isnan(table.numbers.front()[i])) {
             cell.fail(fmt::format("must be {}, as in the first row of column {}",
                                   text ? "a number" : "text", table.columns[i]));
         }
-        if (text && texts[i].empty()) cell.fail("must not be empty");
     }
     table.numbers.push_back(std::move(numbers));
     table.texts.push_back(std::move(texts));
 }
 
-DataTable read_table_file(const fs::path& file, const std::string& name) {
-    const ConfigNode node = ConfigNode::load(file);
-    DataTable table = read_data_table(node, name);
+// "file.json", or "file.json#name" for one table of a results file of several.
+DataTable read_table_file(const fs::path& base, const std::string& reference,
+                          const std::string& family) {
+    const auto mark = reference.find('#');
+    const ConfigNode node = ConfigNode::load(base / reference.substr(0, mark));
+    if (mark != std::string::npos) {
+        const ConfigNode one = node.at("tables").at(reference.substr(mark + 1));
+        DataTable table = read_data_table(one, family);
+        one.reject_unknown_keys();
+        return table;
+    }
+    DataTable table = read_data_table(node, family);
     node.reject_unknown_keys();
     return table;
 }
 
 DataTable read_entry(const ConfigNode& entry, const std::string& name, const fs::path& base) {
-    if (entry.is_string()) return read_table_file(base / entry.as_string(), name);
+    if (entry.is_string()) return read_table_file(base, entry.as_string(), name);
     if (entry.has("columns")) return read_data_table(entry, name);
-    DataTable table = read_table_file(base / entry.at("file").as_string(), name);
+    DataTable table = read_table_file(base, entry.at("file").as_string(), name);
     table.from = under_rule(table.from, entry.provenance());
     return table;
 }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,8 +24,13 @@ struct DataTable {
     std::vector<std::vector<std::string>> texts;  // [row][column]; empty in numeric columns
 
     std::size_t rows() const { return numbers.size(); }
-    std::size_t column(std::string_view column_name) const;  // missing: InputError
-    bool has_column(std::string_view column_name) const;
+    // Index of the column with this name or the other; missing: InputError.
+    std::size_t column(std::string_view column_name, std::string_view or_name = {}) const;
+    std::optional<std::size_t> find_column(std::string_view column_name) const;
+    bool has_column(std::string_view c) const { return find_column(c).has_value(); }
+    // Text of an optional column, `otherwise` where the table has none.
+    std::string text(std::size_t row, std::string_view column_name, std::string otherwise) const;
+    double number(std::size_t row, std::string_view column_name, double otherwise) const;
 };
 
 // Reads a table object; names the family in `name`. Rows must be as wide as the columns, and a
@@ -32,8 +38,9 @@ struct DataTable {
 DataTable read_data_table(const ConfigNode& node, std::string name);
 
 // Reads the "tables" object of a profile: family -> list of tables, each a table in place, the path
-// of a file (relative to the profile), or {"file", "origin", "source"}: a file whose figures are
-// used under a weaker origin for the stated reason. Within a family the strongest origin comes
+// of a file (relative to the profile; "file.json#name" takes one of the file's "tables"), or
+// {"file", "origin", "source"}: a file whose figures are used under a weaker origin for the stated
+// reason. Within a family the strongest origin comes
 // first, then file order: measured > specified > published > derived > assumed.
 std::vector<DataTable> read_tables(const ConfigNode& tables, const std::filesystem::path& base);
 

@@ -36,8 +36,20 @@ GemmTimes::GemmTimes(const AcceleratorProfile& profile) {
     device_.sms = device_.all_sms = profile.sms.value.value();
     device_.copy_bandwidth = profile.copy_bandwidth.value.value();
     read_constants(profile);
-    read_family(profile, "gemm", false);
-    read_family(profile, "gemm_accumulate", true);
+    std::map<Key, std::vector<Row>> rows;
+    std::map<Key, Provenance> from;
+    for (const DataTable* table : profile.find_tables("gemm")) read_rows(*table, rows, from);
+    for (const auto& [key, list] : rows) {
+        if (!constants_.contains(key.first)) {
+            throw InputError(
+                fmt::format("{}: table gemm_model has no row for precision {}, must "
+                            "have one for every precision of table gemm",
+                            profile.name, to_string(key.first)));
+        }
+        Family& added = families_[key];
+        added.from = from[key];
+        add_rows(added, list);
+    }
 }
 
 void GemmTimes::read_constants(const AcceleratorProfile& profile) {
@@ -55,34 +67,23 @@ void GemmTimes::read_constants(const AcceleratorProfile& profile) {
     }
 }
 
-void GemmTimes::read_family(const AcceleratorProfile& profile, const char* name, bool accumulate) {
-    std::map<Precision, std::vector<Row>> rows;
-    std::map<Precision, Provenance> from;
-    for (const DataTable* table : profile.find_tables(name)) {
-        const auto precision = table->column("precision"), m = table->column("m");
-        const auto n = table->column("n"), k = table->column("k"), sm = table->column("sm");
-        const auto time = table->column("time_us");
-        for (std::size_t i = 0; i < table->rows(); ++i) {
-            const auto& row = table->numbers[i];
-            const std::string where = fmt::format("{}: rows[{}].precision", table->file, i);
-            const Precision p = parse_precision(table->texts[i][precision], where);
-            const auto known = from.try_emplace(p, table->from);
-            if (known.first->second.origin != table->from.origin) continue;  // a stronger one has p
-            const auto integer = [&](std::size_t c) { return static_cast<std::int64_t>(row[c]); };
-            rows[p].push_back(
-                {{integer(m), integer(n), integer(k), p, accumulate}, row[sm], row[time] * 1e-6});
-        }
-    }
-    for (const auto& [p, list] : rows) {
-        if (!constants_.contains(p)) {
-            throw InputError(
-                fmt::format("{}: table gemm_model has no row for precision {}, must "
-                            "have one for every precision of table {}",
-                            profile.name, to_string(p), name));
-        }
-        Family& added = families_[{p, accumulate}];
-        added.from = from[p];
-        add_rows(added, list);
+// Rows of a table by precision and result; a precision that a stronger table has is left out.
+void GemmTimes::read_rows(const DataTable& table, std::map<Key, std::vector<Row>>& rows,
+                          std::map<Key, Provenance>& from) const {
+    const auto precision = table.column("precision"), m = table.column("m"), n = table.column("n");
+    const auto k = table.column("k"), sm = table.column("sm"), time = table.column("time_us");
+    for (std::size_t i = 0; i < table.rows(); ++i) {
+        const auto& row = table.numbers[i];
+        const std::string where = fmt::format("{}: rows[{}].precision", table.file, i);
+        const Precision p = parse_precision(table.texts[i][precision], where);
+        const bool accumulate = table.number(i, "accumulate", 0) != 0;
+        if (!accumulate && table.text(i, "output", "bf16") != "bf16") continue;
+        if (table.text(i, "clock", "burst") != "burst") continue;
+        const auto known = from.try_emplace({p, accumulate}, table.from).first;
+        if (known->second.origin != table.from.origin) continue;
+        const auto integer = [&](std::size_t c) { return static_cast<std::int64_t>(row[c]); };
+        rows[{p, accumulate}].push_back(
+            {{integer(m), integer(n), integer(k), p, accumulate}, row[sm], row[time] * 1e-6});
     }
 }
 

@@ -6,10 +6,9 @@
 //   L   measured / (model x R) on S SMs, a KernelTable a measured S, linear in S between them,
 //       1 on all SMs
 //
-// Families of the profile: "gemm" (columns precision, m, n, k, sm, time_us), "gemm_accumulate" (the
-// same, for weight gradients that add into FP32), "gemm_model" (the tile constants). Without
-// gemm_accumulate a weight gradient is the plain GEMM scaled by the model's ratio for FP32 results
-// read and written.
+// Families of the profile: "gemm" (columns precision, m, n, k, sm, time_us; optional accumulate,
+// output, clock) and "gemm_model" (the tile constants). Without accumulating rows a weight gradient
+// is the plain GEMM scaled by the model's ratio for FP32 results read and written.
 
 #include <map>
 #include <optional>
@@ -63,7 +62,8 @@ class GemmTimes {
     };
 
     void read_constants(const AcceleratorProfile& profile);
-    void read_family(const AcceleratorProfile& profile, const char* table, bool accumulate);
+    void read_rows(const DataTable& table, std::map<Key, std::vector<Row>>& rows,
+                   std::map<Key, Provenance>& from) const;
     void add_rows(Family& family, const std::vector<Row>& rows);
     const Family* family(Precision precision, bool accumulate) const;
     KernelTable::Reading limited(const Family& family, const KernelTable::Position& at,
@@ -75,7 +75,7 @@ class GemmTimes {
     std::map<Key, Family> families_;
 };
 
-// Rows of one precision from the strongest tables of a family that have any.
+// Throws InputError naming `where`.
 Precision parse_precision(const std::string& text, const std::string& where);
 
 }  // namespace orrery

@@ -22,6 +22,8 @@ MemoryTimes::MemoryTimes(const AcceleratorProfile& profile)
         for (std::size_t i = 0; i < table->rows(); ++i) {
             const auto& row = table->numbers[i];
             if (limited && row[sm] < all_sms_) continue;
+            if (table->text(i, "cache", "rotating") != "rotating") continue;
+            if (table->text(i, "clock", "burst") != "burst") continue;
             Family& known = families_[table->texts[i][kind]];
             if (known.table.empty()) known.from = table->from;
             if (known.from.origin != table->from.origin) continue;
