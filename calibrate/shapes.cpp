@@ -26,9 +26,9 @@ std::int64_t draw(double uniform, double low, double high, std::int64_t step) {
 
 std::vector<GemmCase> gemm_grid(Precision precision) {
     std::vector<GemmCase> cases;
-    for (const std::int64_t m : {16, 64, 256, 1024, 4096, 16384})
-        for (const std::int64_t n : {512, 2048, 7168, 24576, 131072})
-            for (const std::int64_t k : {256, 1024, 4096, 16384, 32768}) {
+    for (const std::int64_t m : {16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384})
+        for (const std::int64_t n : {512, 1536, 4096, 7168, 16384, 32768, 131072})
+            for (const std::int64_t k : {256, 1024, 2048, 4096, 7168, 16384, 32768}) {
                 const Gemm g{m, n, k, precision, false};
                 if (within_limits(g)) cases.push_back({g, 0, false});
             }
@@ -67,11 +67,13 @@ std::vector<GemmCase> gemm_training_shapes() {
     constexpr Shape kRouterBackward[] = {{4096, 7168, 256}, {7168, 256, 4096}, {256, 7168, 4096}};
     constexpr Shape kHead[] = {{4096, 129280, 7168}, {4096, 7168, 129280}, {129280, 7168, 4096}};
     std::vector<GemmCase> cases;
-    for (const std::int64_t sms : {0, 112}) {
+    for (const std::int64_t sms : {0, 112, 110}) {
         for (const Shape& s : kForwardAndInputGradient)
             cases.push_back({{s.m, s.n, s.k, Precision::fp8_block, false}, sms, false});
         for (const Shape& s : kWeightGradient)
             cases.push_back({{s.m, s.n, s.k, Precision::fp8_block, true}, sms, false});
+        cases.push_back({{7168, 16384, 4096, Precision::fp8_block, false}, sms, true});
+        cases.push_back({{4096, 7168, 8192, Precision::fp8_block, false}, sms, true});
         for (const Shape& s : kRouterForward)
             cases.push_back({{s.m, s.n, s.k, Precision::bf16, false}, sms, true});
         for (const Shape& s : kRouterBackward) {

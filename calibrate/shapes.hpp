@@ -23,7 +23,7 @@ struct GemmCase {
 
 std::vector<GemmCase> gemm_grid(Precision precision);
 std::vector<GemmCase> gemm_held_out(Precision precision, std::uint64_t seed, int count);
-// Training shapes of DeepSeek-V3 at 4,096 tokens on all and on 112 of 132 SMs, a share of an
+// Training shapes of DeepSeek-V3 at 4,096 tokens on all SMs, on 112 and on 110, a share of an
 // expert's rows included (8,192), and the sum of four experts (32,768) as one GEMM.
 std::vector<GemmCase> gemm_training_shapes();
 

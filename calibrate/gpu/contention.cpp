@@ -87,6 +87,18 @@ CommunicationReport BackgroundCommunication::stop() {
     return report;
 }
 
+std::optional<Series> beside(const Device& device, Bench& bench, const StoppingRule& rule,
+                             BackgroundCommunication& communication, const Subject& subject,
+                             const CommunicationSetting& setting, bool operator_first,
+                             CommunicationReport& report) {
+    if (operator_first)
+        for (int i = 0; i < 40; ++i) subject.launch(i % subject.sets, device.stream());
+    if (!communication.start(setting)) return std::nullopt;
+    Series series = bench.burst(subject, rule, Cache::rotating, operator_first ? 0 : 3);
+    report = communication.stop();
+    return series;
+}
+
 Placement probe_placement(const Device& device) {
     const int sms = device.info().sms;
     Buffer ids(4 * 1024);
@@ -97,7 +109,7 @@ Placement probe_placement(const Device& device) {
         return v;
     };
     std::set<std::pair<int, int>> pairs;
-    for (const int size : {8, 4, 2})
+    for (const int size : {16, 8, 4, 2})
         for (int turn = 0; turn < 20; ++turn) {
             const int clusters = std::max(1, sms / size - turn % 4);
             const cudaError_t launched =

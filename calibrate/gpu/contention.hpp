@@ -2,9 +2,11 @@
 // Operators beside a communication-like kernel that owns some SMs.
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "calibrate/gpu/device.hpp"
+#include "calibrate/gpu/measure.hpp"
 #include "kernels/communication.hpp"
 
 namespace orrery::calibrate {
@@ -41,6 +43,13 @@ class BackgroundCommunication {
     cudaStream_t stream_ = nullptr, control_ = nullptr;
     int ctas_ = 0;
 };
+
+// Times the subject beside the communication kernel. With `operator_first`, calls of the operator
+// already hold their SMs when the communication kernel arrives. nullopt where it cannot start.
+std::optional<Series> beside(const Device& device, Bench& bench, const StoppingRule& rule,
+                             BackgroundCommunication& communication, const Subject& subject,
+                             const CommunicationSetting& setting, bool operator_first,
+                             CommunicationReport& report);
 
 // Groups of SMs that one cluster can span (GPCs), found by launching clusters of `size` that own
 // their SMs and joining what appears together. Also the SM pairs of clusters of two.

@@ -2,10 +2,12 @@
 // The families a calibration measures. Each adds rows to the journal and skips what it holds.
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "calibrate/gpu/device.hpp"
+#include "calibrate/gpu/gemm.hpp"
 #include "calibrate/gpu/measure.hpp"
 #include "calibrate/journal.hpp"
 #include "calibrate/shapes.hpp"
@@ -31,6 +33,11 @@ void measure_sustained(const Session& session, double seconds);
 void measure_placement(const Session& session);
 void measure_contention_mechanism(const Session& session);
 void measure_contention(const Session& session);
+
+// The fastest of cuBLASLt's kernels for `c` whose clusters hold at most two CTAs and whose grid
+// keeps to c.sms: what can run between communication CTAs. nullopt where there is none.
+std::optional<GemmAlgorithm> small_cluster_algorithm(const Session& session,
+                                                     const GemmRunner& runner, const GemmCase& c);
 
 // Table with the columns of GEMM rows.
 Table gemm_table(const std::string& name);

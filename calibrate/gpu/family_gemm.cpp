@@ -7,7 +7,13 @@ namespace orrery::calibrate {
 namespace {
 
 constexpr std::uint64_t kHeldOutSeed = 20261122;
-constexpr int kHeldOutCases = 30;
+constexpr int kHeldOutCases = 100;
+
+// cuBLASLt's kernel names without their common head.
+std::string short_name(const std::string& kernel) {
+    const std::string head = "nvjet_sm90_";
+    return kernel.starts_with(head) ? kernel.substr(head.size()) : kernel.substr(0, 60);
+}
 
 void measure(const Session& s, GemmRunner& runner, const GemmCase& c, const std::string& name) {
     const Table table = gemm_table(name);
@@ -22,7 +28,8 @@ void measure(const Session& s, GemmRunner& runner, const GemmCase& c, const std:
     const double flops = 2.0 * double(c.gemm.m) * double(c.gemm.n) * double(c.gemm.k);
     row.insert(row.end(), {r.time_us.median, flops / r.time_us.median * 1e-6, double(r.time_us.n),
                            r.time_us.spread, r.clock_mhz, double(r.dropped), r.event_us.median,
-                           r.kernels_per_call, double(algorithms[0].cluster_shape), r.kernel});
+                           r.kernels_per_call, double(algorithms[0].cluster_shape), double(r.ctas),
+                           short_name(r.kernel)});
     s.journal.add(table, row);
     s.progress(fmt::format("{}: {:.1f} us, {:.0f} TFLOP/s, n {}, spread {:.2f} %, {:.0f} MHz",
                            describe(c), r.time_us.median, flops / r.time_us.median * 1e-6,
@@ -35,7 +42,7 @@ Table gemm_table(const std::string& name) {
     return {name,
             {"precision", "output", "accumulate", "m", "n", "k", "sm", "clock", "time_us", "tflops",
              "n_samples", "spread", "clock_MHz", "throttled_dropped", "event_us",
-             "kernels_per_call", "cluster_shape_id", "kernel"},
+             "kernels_per_call", "cluster_shape_id", "ctas", "kernel"},
             8,
             {}};
 }

@@ -51,6 +51,7 @@ std::shared_ptr<GemmRunner::Problem> GemmRunner::problem(const GemmCase& c) cons
     const bool block = precision == Precision::fp8_block;
     const auto in = p->fp8 ? CUDA_R_8F_E4M3 : CUDA_R_16BF;
     const bool fp32_out = accumulate || c.fp32_output;
+    const bool both_vectors = block && fp32_out;
     ORRERY_CHECK(cublasLtMatmulDescCreate(&p->op, CUBLAS_COMPUTE_32F, CUDA_R_32F));
     p->set(CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
     p->set(CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N);
@@ -60,13 +61,18 @@ std::shared_ptr<GemmRunner::Problem> GemmRunner::problem(const GemmCase& c) cons
     if (block) {
         const auto vec = CUBLASLT_MATMUL_MATRIX_SCALE_VEC128_32F;
         p->set(CUBLASLT_MATMUL_DESC_A_SCALE_MODE,
-               accumulate ? vec : CUBLASLT_MATMUL_MATRIX_SCALE_BLK128x128_32F);
+               both_vectors ? vec : CUBLASLT_MATMUL_MATRIX_SCALE_BLK128x128_32F);
         p->set(CUBLASLT_MATMUL_DESC_B_SCALE_MODE, vec);
         p->a_scale_bytes =
-            4 * (accumulate ? n * k_blocks : round_up(k_blocks, 4) * ((n + 127) / 128));
+            4 * (both_vectors ? n * k_blocks : round_up(k_blocks, 4) * ((n + 127) / 128));
         p->b_scale_bytes = 4 * m * k_blocks;
     } else if (p->fp8) {
         p->a_scale_bytes = p->b_scale_bytes = 4;
+    }
+    if (p->fp8) {  // cuBLASLt offers block-scaled kernels only where the scales are already set
+        const void* scales = device_.arena().scales.as<void>();
+        p->set(CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, scales);
+        p->set(CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, scales);
     }
     ORRERY_CHECK(cublasLtMatrixLayoutCreate(&p->a, in, std::uint64_t(k), std::uint64_t(n), k));
     ORRERY_CHECK(cublasLtMatrixLayoutCreate(&p->b, in, std::uint64_t(k), std::uint64_t(m), k));
@@ -120,6 +126,25 @@ std::vector<GemmAlgorithm> GemmRunner::algorithms(const GemmCase& c, int most) c
     return result;
 }
 
+std::optional<GemmAlgorithm> GemmRunner::with_cluster(const GemmCase& c,
+                                                      const GemmAlgorithm& algorithm,
+                                                      int cluster_shape) const {
+    const auto p = problem(c);
+    GemmAlgorithm changed = algorithm;
+    const auto shape = std::uint16_t(cluster_shape);
+    if (cublasLtMatmulAlgoConfigSetAttribute(&changed.algorithm,
+                                             CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, &shape,
+                                             sizeof shape) != CUBLAS_STATUS_SUCCESS)
+        return std::nullopt;
+    cublasLtMatmulHeuristicResult_t result{};
+    if (cublasLtMatmulAlgoCheck(handle_, p->op, p->a, p->b, p->d, p->d, &changed.algorithm,
+                                &result) != CUBLAS_STATUS_SUCCESS ||
+        result.workspaceSize > std::size_t(kWorkspaceBytes))
+        return std::nullopt;
+    changed.cluster_shape = cluster_shape;
+    return changed;
+}
+
 Subject GemmRunner::subject(const GemmCase& c, const GemmAlgorithm& algorithm) const {
     const auto p = problem(c);
     p->algorithm = algorithm.algorithm;
@@ -141,6 +166,28 @@ Subject GemmRunner::subject(const GemmCase& c, const GemmAlgorithm& algorithm) c
                                     &p->algorithm, workspace_.as<void>(), kWorkspaceBytes, stream));
     };
     return {describe(c), p->sets, launch};
+}
+
+int cluster_ctas(int shape) {
+    switch (shape) {
+        case CUBLASLT_CLUSTER_SHAPE_AUTO:
+        case CUBLASLT_CLUSTER_SHAPE_1x1x1:
+            return 1;
+        case CUBLASLT_CLUSTER_SHAPE_2x1x1:
+        case CUBLASLT_CLUSTER_SHAPE_1x2x1:
+            return 2;
+        case CUBLASLT_CLUSTER_SHAPE_4x1x1:
+        case CUBLASLT_CLUSTER_SHAPE_1x4x1:
+        case CUBLASLT_CLUSTER_SHAPE_2x2x1:
+            return 4;
+        case CUBLASLT_CLUSTER_SHAPE_4x2x1:
+        case CUBLASLT_CLUSTER_SHAPE_2x4x1:
+        case CUBLASLT_CLUSTER_SHAPE_8x1x1:
+        case CUBLASLT_CLUSTER_SHAPE_1x8x1:
+            return 8;
+        default:
+            return 99;
+    }
 }
 
 std::string describe(const GemmCase& c) {

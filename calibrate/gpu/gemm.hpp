@@ -2,10 +2,11 @@
 // GEMMs through cuBLASLt: Y[m,n] (+)= X[m,k] W[n,k]^T.
 //   bf16        BF16 operands
 //   fp8_tensor  E4M3, one scale a tensor
-//   fp8_block   E4M3; X 1x128 and W 128x128 scales; with `accumulate` (weight gradient) both 1x128
-//               and Y is FP32, added to
+//   fp8_block   E4M3; X 1x128 and W 128x128 scales; with FP32 output (weight gradient) both 1x128
+// `accumulate` adds into an FP32 Y.
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <cublasLt.h>
@@ -31,6 +32,9 @@ class GemmRunner {
 
     // Up to `most` algorithms, the one cuBLASLt holds best first; empty where it has none.
     std::vector<GemmAlgorithm> algorithms(const GemmCase& c, int most) const;
+    // `algorithm` with another cluster shape, where cuBLASLt accepts that for `c`.
+    std::optional<GemmAlgorithm> with_cluster(const GemmCase& c, const GemmAlgorithm& algorithm,
+                                              int cluster_shape) const;
     // A subject running `c` with `algorithm`; its operands lie in the device's arena.
     Subject subject(const GemmCase& c, const GemmAlgorithm& algorithm) const;
 
@@ -42,6 +46,8 @@ class GemmRunner {
     Buffer workspace_;
 };
 
+// CTAs in a cluster of cublasLtClusterShape_t `shape`; 1 for "auto", 99 for one not listed.
+int cluster_ctas(int shape);
 // "fp8_block 4096x7168x2048 on 112 SMs"
 std::string describe(const GemmCase& c);
 

@@ -27,10 +27,11 @@ void CUPTIAPI on_complete(CUcontext, std::uint32_t, std::uint8_t* buffer, std::s
     while (cuptiActivityGetNextRecord(buffer, valid, &record) == CUPTI_SUCCESS) {
         if (record->kind == CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL) {
             const auto* k = reinterpret_cast<CUpti_ActivityKernel10*>(record);
-            g_records.push_back({k->name ? k->name : "", k->start, k->end, k->streamId, false});
+            g_records.push_back({k->name ? k->name : "", k->start, k->end, k->streamId,
+                                 k->gridX * k->gridY * k->gridZ, false});
         } else if (record->kind == CUPTI_ACTIVITY_KIND_MEMSET) {
             const auto* m = reinterpret_cast<CUpti_ActivityMemset4*>(record);
-            g_records.push_back({"memset", m->start, m->end, m->streamId, true});
+            g_records.push_back({"memset", m->start, m->end, m->streamId, 0, true});
         }
     }
     std::free(buffer);

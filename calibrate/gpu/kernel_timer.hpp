@@ -11,6 +11,7 @@ struct KernelRecord {
     std::string name;
     std::uint64_t start_ns = 0, end_ns = 0;
     std::uint32_t stream = 0;
+    int ctas = 0;  // of the grid
     bool is_memset = false;
 };
 

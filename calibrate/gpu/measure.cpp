@@ -33,6 +33,7 @@ struct Call {
     int kernels = 0;
     std::string longest;
     double longest_us = 0;
+    int ctas = 0;
 };
 
 // Kernel records between clock probes, summed per call. The first probe precedes call 0.
@@ -53,6 +54,7 @@ std::vector<Call> calls_between_probes(const std::vector<KernelRecord>& records)
         if (us > call.longest_us) {
             call.longest_us = us;
             call.longest = r.name;
+            call.ctas = r.ctas;
         }
     }
     if (!calls.empty()) calls.pop_back();  // behind the last probe
@@ -68,7 +70,8 @@ struct Bench::Batch {
 
 Bench::Bench(const Device& device)
     : device_(device), clocks_(std::int64_t(kMostProbes) * 16), flush_(kFlushBytes) {
-    ORRERY_CHECK(cudaMallocHost(reinterpret_cast<void**>(&host_clocks_), std::size_t(kMostProbes) * 16));
+    ORRERY_CHECK(
+        cudaMallocHost(reinterpret_cast<void**>(&host_clocks_), std::size_t(kMostProbes) * 16));
     ORRERY_CHECK(cudaMemset(flush_.as<void>(), 1, std::size_t(kFlushBytes)));
     events_.resize(2 * kMostCalls);
     for (cudaEvent_t& e : events_) ORRERY_CHECK(cudaEventCreate(&e));
@@ -132,6 +135,7 @@ Series Bench::burst(const Subject& subject, const StoppingRule& rule, Cache cach
                 kept.push_back(s.microseconds);
         }
         series.kernel = batch.calls[0].longest;
+        series.ctas = batch.calls[0].ctas;
         series.time_us = summarize(kept);
         const double spent = now_seconds() - begin;
         if (enough(series.time_us, spent, rule) || all.size() >= 2 * rule.at_most ||

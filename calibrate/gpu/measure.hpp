@@ -33,6 +33,7 @@ struct Series {
     double kernels_per_call = 0;
     std::size_t dropped = 0;  // throttled samples left out
     std::string kernel;       // name of the call's longest kernel, as CUPTI gives it
+    int ctas = 0;             // grid of that kernel
 };
 
 enum class Cache { rotating, flushed };  // operand sets rotate | L2 read full of other data first
