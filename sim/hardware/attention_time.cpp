@@ -58,15 +58,17 @@ AttentionTimes::AttentionTimes(const AcceleratorProfile& profile)
 
 void AttentionTimes::read_rows(const DataTable& table) {
     const auto pass = table.column("pass"), causal = table.column("causal");
-    const auto sequences = table.column("sequences"), heads = table.column("heads");
-    const auto length = table.column("length"), dim = table.column("query_key_dim");
-    const auto value_dim = table.column("value_dim");
-    const bool timed = table.has_column("time_us"), limited = table.has_column("sm");
+    const auto sequences = table.column("sequences"), heads = table.column("query_heads", "heads");
+    const auto length = table.column("query_length", "length");
+    const auto dim = table.column("query_key_dim"), value_dim = table.column("value_dim");
+    const bool timed = table.has_column("time_us");
     const auto value = table.column(timed ? "time_us" : "TFLOPS");
-    const auto sm = limited ? table.column("sm") : 0;
     for (std::size_t i = 0; i < table.rows(); ++i) {
         const auto& row = table.numbers[i];
-        if (limited && row[sm] < all_sms_) continue;
+        const bool whole = table.number(i, "key_length", row[length]) == row[length];
+        if (!whole || !table.text(i, "note", "").empty()) continue;  // padded heads and the like
+        if (table.number(i, "sm", all_sms_) < all_sms_) continue;
+        if (table.text(i, "clock", "burst") != "burst") continue;
         Attention a;
         const auto integer = [&](std::size_t c) { return static_cast<std::int64_t>(row[c]); };
         a.pass = parse_attention_pass(table.texts[i][pass],
@@ -77,21 +79,25 @@ void AttentionTimes::read_rows(const DataTable& table) {
         a.query_heads = a.key_heads = integer(heads);
         a.query_key_dim = integer(dim);
         a.value_dim = integer(value_dim);
-        const auto same = [&](const Curve& c) {
-            return c.pass == a.pass && c.causal == a.causal && c.query_key_dim == a.query_key_dim &&
-                   c.value_dim == a.value_dim;
-        };
-        auto curve = std::find_if(curves_.begin(), curves_.end(), same);
-        if (curve == curves_.end()) {
-            curves_.push_back({a.pass, a.causal, a.query_key_dim, a.value_dim, table.from, {}, 0});
-            curve = curves_.end() - 1;
-        } else if (curve->from.source != table.from.source) {
-            continue;  // a stronger or earlier table has this curve
-        }
+        Curve* curve = curve_for(a, table.from);
+        if (curve == nullptr) continue;
         const double rate =
             timed ? flops(Operator{"", a}).value() / (row[value] * 1e-6) : row[value] * 1e12;
-        curve->rates[row[length]] = rate;
+        double& best = curve->rates[row[length]];
+        best = std::max(best, rate);
     }
+}
+
+// The curve of a row's pass, mask and head dims; nullptr where a stronger or earlier table has it.
+AttentionTimes::Curve* AttentionTimes::curve_for(const Attention& a, const Provenance& from) {
+    for (Curve& c : curves_) {
+        if (c.pass == a.pass && c.causal == a.causal && c.query_key_dim == a.query_key_dim &&
+            c.value_dim == a.value_dim) {
+            return c.from.source == from.source ? &c : nullptr;
+        }
+    }
+    curves_.push_back({a.pass, a.causal, a.query_key_dim, a.value_dim, from, {}, 0});
+    return &curves_.back();
 }
 
 // The curve of the same pass with the nearest head dims; another mask counts as a further octave.

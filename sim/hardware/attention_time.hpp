@@ -3,10 +3,11 @@
 //
 //   forward, backward   t = flops / rate(length); the time of one row of queries is linear in the
 //                       length between measured lengths. Rows of the same pass and mask and of the
-//                       nearest head dims serve (family "attention": pass, causal, sequences,
-//                       heads, length, query_key_dim, value_dim and time_us or TFLOPS; optional
-//                       sm). A grid of fewer than one 128-row block a SM is slower in proportion,
-//                       fewer SMs likewise.
+//                       nearest head dims serve, the fastest kernel at each length (family
+//                       "attention": pass, causal, sequences, query_heads or heads, query_length
+//                       or length, query_key_dim, value_dim and time_us or TFLOPS; optional
+//                       key_length, sm, clock, note). A grid of fewer than one 128-row block a SM
+//                       is slower in proportion, fewer SMs likewise.
 //   decode              t = max(flops / compute rate, bytes / memory rate) (family
 //                       "attention_decode": compute_TFLOPS, memory_GBps)
 
@@ -41,6 +42,7 @@ class AttentionTimes {
         double error = 0;
     };
     void read_rows(const DataTable& table);
+    Curve* curve_for(const Attention& attention, const Provenance& from);
     const Curve* nearest(const Attention& attention) const;
     std::optional<Estimate> decode(const Attention& attention, double sms) const;
 
