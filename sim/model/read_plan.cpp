@@ -65,7 +65,7 @@ std::vector<StageLayout> place(const ConfigNode& plan, const ModelSpec& model,
                                std::int64_t stages) {
     const auto list = plan.find("stages");
     const auto rule = plan.find("placement");
-    if (list && rule) list->fail("must not be given together with placement");
+    if (list && rule) list->fail("must not be given beside placement (which null takes away)");
     if (list) {
         std::vector<StageLayout> layout = read_stages(*list, model);
         if (static_cast<std::int64_t>(layout.size()) != stages) {

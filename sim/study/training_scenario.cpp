@@ -11,6 +11,7 @@
 #include "model/read_config.hpp"
 #include "model/read_plan.hpp"
 #include "study/training_settings.hpp"
+#include "training/schedule.hpp"
 
 namespace orrery {
 namespace {
@@ -33,6 +34,20 @@ struct Reader {
         result.sources.push_back({name, value, from});
     }
 };
+
+// Runs `load`, which takes the text of `node`. Messages that do not name the node's file, as of a
+// profile or schedule that does not exist, get it, the key and the value.
+template <class Load>
+auto named_by(const ConfigNode& node, const Load& load) {
+    try {
+        return load(node.as_string());
+    } catch (const InputError& e) {
+        const std::string text = e.what();
+        const std::size_t rule = text.find(": is not a profile");
+        if (rule == std::string::npos) throw;
+        node.fail(text.substr(rule + 2));
+    }
+}
 
 Provenance given_at(const ConfigNode& node) { return {Origin::given, node.file()}; }
 
@@ -77,9 +92,17 @@ void read_slow_ranks(Reader& reader, const ConfigNode& block) {
 void read_cluster(Reader& reader) {
     const ConfigNode block = reader.scenario.document.at("cluster");
     TrainingSpec& spec = reader.spec();
-    spec.cluster = load_cluster(block.at("profile").as_string(), reader.profiles / "clusters");
-    if (const auto name = block.find("accelerator")) spec.cluster.accelerator = name->as_string();
-    spec.accelerator = load_accelerator(spec.cluster.accelerator, reader.profiles / "accelerators");
+    spec.cluster = named_by(block.at("profile"), [&](const std::string& name) {
+        return load_cluster(name, reader.profiles / "clusters");
+    });
+    const fs::path accelerators = reader.profiles / "accelerators";
+    if (const auto node = block.find("accelerator")) {
+        spec.accelerator = named_by(
+            *node, [&](const std::string& name) { return load_accelerator(name, accelerators); });
+        spec.cluster.accelerator = node->as_string();
+    } else {
+        spec.accelerator = load_accelerator(spec.cluster.accelerator, accelerators);
+    }
     override_count(block, "nodes", spec.cluster.nodes);
     override_count(block, "gpus_per_node", spec.cluster.gpus_per_node);
     override_number(block, "nic_bandwidth", spec.cluster.nic_bandwidth);
@@ -87,7 +110,9 @@ void read_cluster(Reader& reader) {
     override_number(block, "price_per_gpu_hour", spec.cluster.price_per_gpu_hour);
     const double gpus = spec.cluster.nodes.value.value() * spec.cluster.gpus_per_node.value.value();
     if (gpus > static_cast<double>(kMostGpus)) {
-        block.fail(fmt::format("has {:.0f} GPUs, must have at most {}", gpus, kMostGpus));
+        const auto nodes = block.find("nodes");
+        (nodes ? *nodes : block)
+            .fail(fmt::format("gives {:.0f} GPUs, must give at most {}", gpus, kMostGpus));
     }
     read_slow_ranks(reader, block);
     block.reject_unknown_keys();
@@ -171,15 +196,28 @@ ConfigNode with_dp(Reader& reader, const ConfigNode& plan) {
     return filled;
 }
 
+void check_schedule(const ConfigNode& plan) {
+    const auto node = plan.find("schedule");
+    if (!node) return;
+    std::string names;
+    for (const ScheduleKind& kind : schedule_kinds()) {
+        if (node->as_string() == kind.name) return;
+        names += fmt::format("{}{}", names.empty() ? "" : ", ", kind.name);
+    }
+    node->fail("must be one of " + names);
+}
+
 void check_sizes(Reader& reader, const ConfigNode& plan_node) {
     const TrainingSpec& spec = reader.spec();
     const ParallelPlan& plan = spec.plan;
     const auto gpus = static_cast<std::int64_t>(spec.cluster.nodes.value.value() *
                                                 spec.cluster.gpus_per_node.value.value());
     if (plan.ranks() > gpus) {
-        plan_node.fail(fmt::format(
-            "takes {} GPUs (tp {} x pp {} x dp {} x cp {}), must take at most the cluster's {}",
-            plan.ranks(), plan.tp, plan.pp, plan.dp, plan.cp, gpus));
+        const auto dp = plan_node.find("dp");
+        (dp ? *dp : plan_node)
+            .fail(fmt::format(
+                "takes {} GPUs (tp {} x pp {} x dp {} x cp {}), must take at most the cluster's {}",
+                plan.ranks(), plan.tp, plan.pp, plan.dp, plan.cp, gpus));
     }
     const std::int64_t at_once = plan.dp * plan.micro_batch_size;
     const ConfigNode sequences = reader.scenario.document.at("train").at("sequences");
@@ -226,8 +264,9 @@ TrainingScenario read_training_scenario(const Scenario& scenario, const fs::path
     plan.reject_unknown_keys();  // the filled plan is a document of its own
     document.at("plan").accept_all();
     document.reject_unknown_keys();
-    check_sizes(reader, plan);
+    check_schedule(plan);
     check_plan(reader.spec().model, reader.spec().plan, reader.spec().sequence_length, plan.file());
+    check_sizes(reader, plan);
     reader.result.used = used_settings(scenario, reader.spec());
     return std::move(reader.result);
 }
