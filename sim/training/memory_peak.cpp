@@ -11,22 +11,33 @@ struct ActivationPeak {
     Bytes bytes;
     std::int64_t chunks = 0;
 };
+// What one micro-batch of a stage holds before its backward, and between a split backward's two
+// passes.
+struct StageBytes {
+    Bytes activations, weight_gradient_operands;
+};
 
-// Walks a rank's actions in order, adding a chunk's activations at its forward and dropping them
-// when its weight gradient is done.
+// Walks a rank's actions in order: a chunk's activations are held from its forward to its backward;
+// between an input-gradient pass and its weight gradient, the operands of the latter are.
 ActivationPeak activation_peak(const std::vector<Action>& actions,
-                               const std::vector<Bytes>& stage_bytes) {
+                               const std::vector<StageBytes>& stages) {
     ActivationPeak peak;
     Bytes held;
     std::int64_t chunks = 0;
     for (const Action& a : actions) {
+        const StageBytes& backward = stages[static_cast<std::size_t>(a.backward_stage)];
         if (has_forward(a.kind)) {
-            held += stage_bytes[static_cast<std::size_t>(a.stage)];
+            held += stages[static_cast<std::size_t>(a.stage)].activations;
             ++chunks;
         }
         if (held > peak.bytes) peak = {held, chunks};
+        if (has_backward_input(a.kind)) {
+            held -= backward.activations;
+            held += backward.weight_gradient_operands;
+            if (held > peak.bytes) peak = {held, chunks};
+        }
         if (has_backward_weight(a.kind)) {
-            held -= stage_bytes[static_cast<std::size_t>(a.backward_stage)];
+            held -= backward.weight_gradient_operands;
             --chunks;
         }
     }
@@ -36,9 +47,11 @@ ActivationPeak activation_peak(const std::vector<Action>& actions,
 }  // namespace
 
 MemoryPeak memory_peak(const TrainingSpec& spec, const PipelineSchedule& schedule) {
-    std::vector<Bytes> stage_bytes;
+    std::vector<StageBytes> stage_bytes;
     for (const StageLayout& stage : spec.plan.stages) {
-        stage_bytes.push_back(stage_activations(spec.model, spec.plan, stage, spec.batch()));
+        stage_bytes.push_back(
+            {stage_activations(spec.model, spec.plan, stage, spec.batch()),
+             stage_weight_gradient_operands(spec.model, spec.plan, stage, spec.batch())});
     }
     MemoryPeak worst;
     worst.capacity = spec.accelerator.memory.value;

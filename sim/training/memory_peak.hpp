@@ -22,7 +22,8 @@ struct MemoryPeak {
     bool fits() const { return total <= capacity; }
 };
 
-// Activations of a chunk are held from its forward until its weight gradient is done.
+// Activations of a chunk are held from its forward to its backward; where the backward is split,
+// the operands of its weight gradients stay until that pass is done.
 MemoryPeak memory_peak(const TrainingSpec& spec, const PipelineSchedule& schedule);
 
 }  // namespace orrery
