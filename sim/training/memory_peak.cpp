@@ -31,15 +31,13 @@ ActivationPeak activation_peak(const std::vector<Action>& actions,
             ++chunks;
         }
         if (held > peak.bytes) peak = {held, chunks};
-        if (has_backward_input(a.kind)) {
-            held -= backward.activations;
-            held += backward.weight_gradient_operands;
-            if (held > peak.bytes) peak = {held, chunks};
-        }
-        if (has_backward_weight(a.kind)) {
-            held -= backward.weight_gradient_operands;
-            --chunks;
-        }
+        // A full backward runs its weight gradients layer by layer and keeps no operands.
+        const bool input = has_backward_input(a.kind), weight = has_backward_weight(a.kind);
+        if (input) held -= backward.activations;
+        if (input && !weight) held += backward.weight_gradient_operands;
+        if (weight && !input) held -= backward.weight_gradient_operands;
+        if (weight) --chunks;
+        if (held > peak.bytes) peak = {held, chunks};
     }
     return peak;
 }
