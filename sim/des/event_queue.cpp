@@ -74,23 +74,28 @@ void EventQueue::make_room_at_tail() {
     }
 }
 
+// Greatest key of the interval that a bucket covers.
+std::uint64_t EventQueue::last_key_of(unsigned bucket) const {
+    const unsigned shift = bucket / kDigits * kDigitBits;
+    const std::uint64_t above = base_ >> shift >> kDigitBits << kDigitBits;
+    return (above | bucket % kDigits) << shift | ((std::uint64_t{1} << shift) - 1);
+}
+
 void EventQueue::load_run() {
     if (levels_ == 0) fail_empty();
-    const unsigned level = static_cast<unsigned>(std::countr_zero(levels_));
-    const unsigned digit = static_cast<unsigned>(std::countr_zero(digits_[level]));
+    const unsigned lowest = lowest_bucket();
+    const unsigned level = lowest / kDigits;
     digits_[level] &= digits_[level] - 1;
     if (digits_[level] == 0) levels_ &= levels_ - 1;
-    std::vector<Event>& bucket = buckets_[level * kDigits + digit];
+    std::vector<Event>& bucket = buckets_[lowest];
     if (run_.size() < bucket.size()) run_.resize(std::max(2 * run_.size(), bucket.size()));
     head_ = 0;
     tail_ = 0;
-    if (bucket.size() <= kSmallBucket) {
-        const unsigned shift = level * kDigitBits;
-        const std::uint64_t above = base_ >> shift >> kDigitBits << kDigitBits;
-        run_last_ = (above | digit) << shift | ((std::uint64_t{1} << shift) - 1);
-        bucket.size() <= kTinyBucket ? sort_tiny(bucket) : sort_small(bucket);
-    } else {
+    if (bucket.size() > kSmallBucket) {
         deal_out(bucket);
+    } else {
+        run_last_ = last_key_of(lowest);
+        bucket.size() <= kTinyBucket ? sort_tiny(bucket) : sort_small(bucket);
     }
     bucket.clear();
 }
@@ -162,9 +167,13 @@ void EventQueue::deal_out(const std::vector<Event>& bucket) {
 
 std::int64_t EventQueue::top_time_of_buckets() const {
     if (levels_ == 0) fail_empty();
-    const unsigned level = static_cast<unsigned>(std::countr_zero(levels_));
-    const unsigned digit = static_cast<unsigned>(std::countr_zero(digits_[level]));
-    return earliest_time(buckets_[level * kDigits + digit]);
+    return earliest_time(buckets_[lowest_bucket()]);
+}
+
+bool EventQueue::due_in_buckets(std::int64_t time_ps) const {
+    if (levels_ == 0) return false;
+    const unsigned lowest = lowest_bucket();
+    return last_key_of(lowest) <= key_of(time_ps) || earliest_time(buckets_[lowest]) <= time_ps;
 }
 
 }  // namespace orrery

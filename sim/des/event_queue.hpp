@@ -49,6 +49,10 @@ class EventQueue {
     std::int64_t top_time() const {
         return head_ != tail_ ? run_[head_].time_ps : top_time_of_buckets();
     }
+    // Whether an event is due at or before `time_ps`. Like top_time(), but mostly without a search.
+    bool due(std::int64_t time_ps) const {
+        return head_ != tail_ ? run_[head_].time_ps <= time_ps : due_in_buckets(time_ps);
+    }
     // Removes and returns the earliest event. Throws SimulationError where the queue is empty.
     Event pop() {
         if (head_ == tail_) load_run();
@@ -96,7 +100,14 @@ class EventQueue {
     void sort_tiny(const std::vector<Event>& bucket);
     void sort_small(const std::vector<Event>& bucket);
     void deal_out(const std::vector<Event>& bucket);
+    // Index of the lowest non-empty bucket; there must be one.
+    unsigned lowest_bucket() const {
+        const unsigned level = static_cast<unsigned>(std::countr_zero(levels_));
+        return level * kDigits + static_cast<unsigned>(std::countr_zero(digits_[level]));
+    }
+    std::uint64_t last_key_of(unsigned bucket) const;
     std::int64_t top_time_of_buckets() const;
+    bool due_in_buckets(std::int64_t time_ps) const;
 
     std::vector<Event> run_;      // front run: [head_, tail_) sorted by time, stable
     std::size_t head_ = 0;        // next event to pop

@@ -80,7 +80,7 @@ class Simulator {
         RunCounts counts;
         bool go_on = true;
         while (go_on && !queue_.empty()) {
-            if (until < kForever && queue_.top_time() > until.ps) {
+            if (!queue_.due(until.ps)) {
                 counts.stopped = StopReason::until;
                 return counts;
             }

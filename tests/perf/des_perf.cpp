@@ -89,39 +89,74 @@ const Register kHeap({.name = "event queue, hold model, 2,048 pending, uniform, 
                       .twin = hold<FourAryHeapQueue>(uniform, 2048),
                       .twin_name = "4-ary heap"});
 
-// 2,048 in-order streams of segments: each event ends a segment and schedules the next.
+// The smallest loop that does what Simulator does, on the multimap.
+class MultimapLoop {
+  public:
+    SimTime now() const { return now_; }
+    void schedule(SimTime at, int kind, std::uint32_t target, std::uint32_t generation) {
+        queue_.push(Event::make(at.ps, static_cast<std::uint8_t>(kind), target, generation));
+    }
+    template <class System>
+    RunCounts run(System& system, SimTime until) {
+        RunCounts counts;
+        while (!queue_.empty() && queue_.top_time() <= until.ps) {
+            now_ = SimTime{queue_.top_time()};
+            for (; !queue_.empty() && queue_.top_time() == now_.ps; ++counts.events) {
+                system.handle(queue_.pop());
+            }
+            system.end_of_timestamp();
+        }
+        return counts;
+    }
+
+  private:
+    MultimapQueue queue_;
+    SimTime now_;
+};
+
+// 2,048 in-order streams of segments: each event ends a segment and schedules the end of the next.
+template <class Loop>
 struct Streams {
-    Simulator simulator;
+    Loop loop = {};
     Delays delays = sixteen();
     std::uint64_t ends = 0;
 
     void handle(const Event& event) {
         const std::int64_t delay = delays[(event.generation() + event.target) % kDelays];
-        simulator.schedule(SimTime{event.time_ps + delay}, 0, event.target, event.generation() + 1);
+        loop.schedule(SimTime{event.time_ps + delay}, 0, event.target, event.generation() + 1);
     }
     void end_of_timestamp() { ++ends; }
 };
-const Register kSimulator({.name = "simulator, 2,048 streams, 16 durations",
-                           .unit = "events",
-                           .subject = []() -> Repetition {
-                               auto streams = std::make_shared<Streams>();
-                               for (std::uint32_t i = 0; i < 2048; ++i) {
-                                   streams->simulator.schedule(SimTime{i}, 0, i, i);
-                               }
-                               return [streams] {
-                                   const SimTime now = streams->simulator.now();
-                                   const RunCounts counts = streams->simulator.run(
-                                       *streams, SimTime{now.ps + 100'000'000'000});
-                                   return static_cast<double>(counts.events);
-                               };
-                           },
-                           .aim = 20e6});
+
+// Stream i starts at i * phase_ps: 0 lets streams meet often, 1 keeps every time apart.
+template <class Loop>
+Prepare stream_loop(std::int64_t phase_ps) {
+    return [phase_ps]() -> Repetition {
+        auto streams = std::make_shared<Streams<Loop>>();
+        for (std::uint32_t i = 0; i < 2048; ++i) {
+            streams->loop.schedule(SimTime{i * phase_ps}, 0, i, i);
+        }
+        return [streams] {
+            const SimTime until{streams->loop.now().ps + 10'000'000'000};
+            return static_cast<double>(streams->loop.run(*streams, until).events);
+        };
+    };
+}
+Benchmark simulator_loop(std::string name, std::int64_t phase_ps) {
+    return {.name = "simulator, 2,048 streams, " + name,
+            .unit = "events",
+            .subject = stream_loop<Simulator>(phase_ps),
+            .twin = stream_loop<MultimapLoop>(phase_ps),
+            .twin_name = "multimap"};
+}
+const Register kTies(with_aim(simulator_loop("16 durations, in phase", 0), 20e6, 5));
+const Register kNoTies(simulator_loop("16 durations, no ties", 1));
 
 const Register kFingerprint({.name = "fingerprint",
                              .unit = "segments",
                              .subject = []() -> Repetition {
                                  return [] {
-                                     constexpr std::uint32_t kSegments = 2'000'000;
+                                     constexpr std::uint32_t kSegments = 200'000;
                                      Fingerprint sum;
                                      const RankWeight rank(17);
                                      for (std::uint32_t i = 0; i < kSegments; ++i) {

@@ -28,7 +28,7 @@ enum class Figure : std::uint8_t {
     amount,  // what the repetition returns, in `unit` (memory, say); less is better
 };
 
-// Does a share of the work, some 10 ms or more, and returns how much was done, in `unit`.
+// Does a share of the work, a few ms or more, and returns how much was done, in `unit`.
 using Repetition = std::function<double()>;
 // Builds what the repetitions work on; its time is not counted.
 using Prepare = std::function<Repetition()>;
@@ -42,7 +42,7 @@ struct Benchmark {
     std::optional<double> aim = {};  // on a quiet core: at least (rate), at most (time, amount)
     std::optional<double> aim_ratio = {};  // times better than the twin, at least
     Figure figure = Figure::rate;
-    int repetitions = 9;  // of subject and of twin; fewer for work that takes seconds
+    int repetitions = 15;  // of subject and of twin; fewer for work that takes seconds
 };
 
 // Adds a benchmark to those that orrery_perf runs, in order of file name and then of appearance.

@@ -11,6 +11,7 @@
 namespace orrery {
 namespace {
 
+constexpr std::int64_t kEarliest = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t kLatest = std::numeric_limits<std::int64_t>::max();
 
 // Random numbers 0 <= draw(n) < n, a new one each call.
@@ -60,6 +61,7 @@ class Triplets {
     // Time of the popped event; sets `same` to false at a difference.
     std::int64_t pop(bool& same) {
         const std::int64_t top = queue_.top_time();
+        same = queue_.due(top) && (top == kEarliest || !queue_.due(top - 1)) && same;
         const Event event = queue_.pop();
         same = event == multimap_.pop() && event == heap_.pop() && event.time_ps == top &&
                queue_.size() == multimap_.size() && queue_.size() == heap_.size() && same;
@@ -119,7 +121,7 @@ TEST(EventQueueTwin, WholeRange) {
         Draws draws(seed);
         Triplets queues;
         bool same = true;
-        std::int64_t now = std::numeric_limits<std::int64_t>::min();
+        std::int64_t now = kEarliest;
         for (int i = 0; i < 500 && same; ++i) {
             const std::uint64_t room =
                 static_cast<std::uint64_t>(kLatest) - static_cast<std::uint64_t>(now);
