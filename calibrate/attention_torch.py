@@ -28,6 +28,22 @@ BESIDE = ["class", "operator", "pass", "query_length", "query_heads", "query_key
           "slowdown", "communication_GBps", "n_samples", "spread"]
 
 
+SURFACE = ["class", "communication_sms", "communication_GBps", "slowdown", "least", "largest",
+           "operators"]
+
+
+def slowdown_surface(beside, library):
+    """Median slowdown of one library's kernels for each (SMs, bandwidth asked for)."""
+    groups = {}
+    for row in beside:
+        r = dict(zip(BESIDE, row))
+        if r["operator"] == library:
+            key = (r["communication_sms"], r["communication_GBps_set"])
+            groups.setdefault(key, []).append(r["slowdown"])
+    return [["attention", sms, rate, round(statistics.median(v), 4), min(v), max(v), len(v)]
+            for (sms, rate), v in sorted(groups.items())]
+
+
 class Setting(ctypes.Structure):
     """OrreryCommunication of kernels/communication.hpp."""
     _fields_ = [("ctas", ctypes.c_int), ("cluster", ctypes.c_int), ("whole_sm", ctypes.c_int),
@@ -209,6 +225,7 @@ def main():
                 communication.stop()
             print("refused:", names[backend], heads, key_heads, qk, v, length, pad,
                   str(error).splitlines()[0] if str(error) else error, file=sys.stderr, flush=True)
+    surface = slowdown_surface(beside, names[SDPBackend.CUDNN_ATTENTION])
     gpu = torch.cuda.get_device_properties(0)
     driver = subprocess.run(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
                             capture_output=True, text=True).stdout.strip()
@@ -222,6 +239,7 @@ def main():
               "commit": args.commit,
               "tables": {}}
     for name, columns, data in (("attention", COLUMNS, rows), ("attention_contention", BESIDE, beside),
+                                ("contention_surface", SURFACE, surface),
                                 ("attention_kernels",
                                  ["library", "pass", "query_length", "query_heads", "key_heads",
                                   "query_key_dim", "value_dim", "note", "kernel", "time_us"], kernels)):

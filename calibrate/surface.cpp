@@ -4,7 +4,10 @@
 #include <map>
 #include <tuple>
 
+#include <fmt/format.h>
+
 #include "calibrate/statistics.hpp"
+#include "core/error.hpp"
 
 namespace orrery::calibrate {
 
@@ -25,6 +28,37 @@ Table slowdown_surface(const std::vector<SlowdownSample>& samples, int most_clus
                               summarize(values).median, *low, *high, double(values.size())});
     }
     return table;
+}
+
+Table medians(const Table& table, const std::string& name, const std::vector<std::string>& by,
+              const std::string& value) {
+    const auto column = [&](const std::string& wanted) {
+        const auto at = std::find(table.columns.begin(), table.columns.end(), wanted);
+        if (at == table.columns.end())
+            throw InputError(fmt::format("table {}: no column {}", table.name, wanted));
+        return std::size_t(at - table.columns.begin());
+    };
+    std::vector<std::size_t> keys;
+    for (const std::string& wanted : by) keys.push_back(column(wanted));
+    const std::size_t value_at = column(value);
+    std::vector<std::pair<Row, std::vector<double>>> groups;
+    for (const Row& row : table.rows) {
+        Row key;
+        for (const std::size_t k : keys) key.push_back(row[k]);
+        auto at = std::find_if(groups.begin(), groups.end(),
+                               [&](const auto& g) { return g.first == key; });
+        if (at == groups.end()) at = groups.insert(groups.end(), {key, {}});
+        at->second.push_back(std::get<double>(row[value_at]));
+    }
+    Table result{name, by, by.size(), {}};
+    result.columns.insert(result.columns.end(), {value, "least", "largest", "operators"});
+    for (const auto& [key, values] : groups) {
+        const auto [low, high] = std::minmax_element(values.begin(), values.end());
+        Row row = key;
+        row.insert(row.end(), {summarize(values).median, *low, *high, double(values.size())});
+        result.rows.push_back(row);
+    }
+    return result;
 }
 
 }  // namespace orrery::calibrate

@@ -22,4 +22,9 @@ struct SlowdownSample {
 // regime. Rows are sorted by class, SMs, bandwidth.
 Table slowdown_surface(const std::vector<SlowdownSample>& samples, int most_cluster_ctas);
 
+// One row for each distinct value of the columns `by`, in order of appearance: those values, the
+// median of `value`, its least and largest, and how many rows went in. Missing columns: InputError.
+Table medians(const Table& table, const std::string& name, const std::vector<std::string>& by,
+              const std::string& value);
+
 }  // namespace orrery::calibrate

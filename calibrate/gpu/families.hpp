@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "calibrate/coverage.hpp"
 #include "calibrate/gpu/device.hpp"
 #include "calibrate/gpu/gemm.hpp"
 #include "calibrate/gpu/measure.hpp"
@@ -27,6 +28,8 @@ void measure_gemm(const Session& session);
 void measure_gemm_grid(const Session& session);
 // Tables "memory" and "memory_sizes".
 void measure_memory(const Session& session);
+// The shapes a run was missing, into "gemm" and "memory".
+void measure_missing(const Session& session, const MissingShapes& shapes);
 // Tables "sustained": each GEMM alone under continuous load, and the mix of a layer.
 void measure_sustained(const Session& session, double seconds);
 // Tables "placement", "contention_mechanism" and "contention".
@@ -38,6 +41,11 @@ void measure_contention(const Session& session);
 // keeps to c.sms: what can run between communication CTAs. nullopt where there is none.
 std::optional<GemmAlgorithm> small_cluster_algorithm(const Session& session,
                                                      const GemmRunner& runner, const GemmCase& c);
+
+// One shape into table `name`.
+void measure_gemm_case(const Session& session, GemmRunner& runner, const GemmCase& c,
+                       const std::string& name);
+void measure_memory_case(const Session& session, const MemoryCase& c, const std::string& name);
 
 // Table with the columns of GEMM rows.
 Table gemm_table(const std::string& name);

@@ -15,7 +15,10 @@ std::string short_name(const std::string& kernel) {
     return kernel.starts_with(head) ? kernel.substr(head.size()) : kernel.substr(0, 60);
 }
 
-void measure(const Session& s, GemmRunner& runner, const GemmCase& c, const std::string& name) {
+}  // namespace
+
+void measure_gemm_case(const Session& s, GemmRunner& runner, const GemmCase& c,
+                       const std::string& name) {
     const Table table = gemm_table(name);
     Row row = gemm_key(c, s.device.info().sms);
     if (s.journal.has(name, row)) return;
@@ -35,8 +38,6 @@ void measure(const Session& s, GemmRunner& runner, const GemmCase& c, const std:
                            describe(c), r.time_us.median, flops / r.time_us.median * 1e-6,
                            r.time_us.n, 100 * r.time_us.spread, r.clock_mhz));
 }
-
-}  // namespace
 
 Table gemm_table(const std::string& name) {
     return {name,
@@ -60,15 +61,15 @@ Row gemm_key(const GemmCase& c, int device_sms) {
 
 void measure_gemm(const Session& s) {
     GemmRunner runner(s.device);
-    for (const GemmCase& c : gemm_training_shapes()) measure(s, runner, c, "gemm");
+    for (const GemmCase& c : gemm_training_shapes()) measure_gemm_case(s, runner, c, "gemm");
 }
 
 void measure_gemm_grid(const Session& s) {
     GemmRunner runner(s.device);
     for (const Precision p : {Precision::fp8_block, Precision::bf16, Precision::fp8_tensor}) {
         for (const GemmCase& c : gemm_held_out(p, kHeldOutSeed, kHeldOutCases))
-            measure(s, runner, c, "gemm_held_out");
-        for (const GemmCase& c : gemm_grid(p)) measure(s, runner, c, "gemm_grid");
+            measure_gemm_case(s, runner, c, "gemm_held_out");
+        for (const GemmCase& c : gemm_grid(p)) measure_gemm_case(s, runner, c, "gemm_grid");
     }
 }
 

@@ -4,9 +4,8 @@
 #include "calibrate/gpu/memory_ops.hpp"
 
 namespace orrery::calibrate {
-namespace {
 
-void measure(const Session& s, const MemoryCase& c, const std::string& name) {
+void measure_memory_case(const Session& s, const MemoryCase& c, const std::string& name) {
     const Table table{name,
                       {"kind", "rows", "columns", "sm", "cache", "clock", "bytes", "time_us",
                        "GBps", "n_samples", "spread", "clock_MHz", "event_us", "kernels_per_call"},
@@ -32,11 +31,15 @@ void measure(const Session& s, const MemoryCase& c, const std::string& name) {
     }
 }
 
-}  // namespace
-
 void measure_memory(const Session& s) {
-    for (const MemoryCase& c : memory_training_shapes()) measure(s, c, "memory");
-    for (const MemoryCase& c : memory_size_sweep()) measure(s, c, "memory_sizes");
+    for (const MemoryCase& c : memory_training_shapes()) measure_memory_case(s, c, "memory");
+    for (const MemoryCase& c : memory_size_sweep()) measure_memory_case(s, c, "memory_sizes");
+}
+
+void measure_missing(const Session& s, const MissingShapes& shapes) {
+    GemmRunner runner(s.device);
+    for (const GemmCase& c : shapes.gemms) measure_gemm_case(s, runner, c, "gemm");
+    for (const MemoryCase& c : shapes.memory) measure_memory_case(s, c, "memory");
 }
 
 }  // namespace orrery::calibrate

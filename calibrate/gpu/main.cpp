@@ -23,7 +23,7 @@ struct Family {
 };
 
 struct Options {
-    std::string out;
+    std::string out, missing;
     std::vector<std::string> only;
     int device = 0;
     bool list = false, allow_busy = false, quiet = false;
@@ -74,6 +74,7 @@ int run(const Options& o, const std::string& command) {
         if (std::none_of(all.begin(), all.end(), [&](const Family& f) { return name == f.name; }))
             throw InputError(fmt::format("--only {}: no such family; see --list", name));
     if (o.out.empty()) throw InputError("--out FILE is required");
+    const MissingShapes shapes = o.missing.empty() ? MissingShapes{} : read_missing(o.missing);
     Device device(o.device, o.allow_busy);
     Journal journal(o.out, device.info().name);
     device.allocate_arena();
@@ -81,17 +82,24 @@ int run(const Options& o, const std::string& command) {
     const Session session{device, bench, journal, {}, [&](const std::string& line) {
                               if (!o.quiet) std::cout << line << std::endl;
                           }};
+    const auto finish = [&] {
+        write_file(o.out, results_json(heading(device.info(), command), o.out, journal.tables()));
+        journal.finish();
+        return 0;
+    };
     if (journal.rows_read() > 0)
         session.progress(fmt::format("resuming: {} rows read", journal.rows_read()));
+    if (!o.missing.empty()) {
+        measure_missing(session, shapes);
+        return finish();
+    }
     const std::set<std::string> chosen(o.only.begin(), o.only.end());
     for (const Family& f : all) {
         if (!chosen.empty() && !chosen.contains(f.name)) continue;
         session.progress(fmt::format("== {}", f.name));
         f.measure(session);
     }
-    write_file(o.out, results_json(heading(device.info(), command), o.out, journal.tables()));
-    journal.finish();
-    return 0;
+    return finish();
 }
 
 }  // namespace
@@ -101,6 +109,7 @@ int main(int argc, char** argv) {
     Options o;
     app.add_option("--out", o.out, "results file; FILE.journal beside it lets a run resume");
     app.add_option("--only", o.only, "families to measure")->delimiter(',');
+    app.add_option("--missing", o.missing, "measure just the shapes listed in this file");
     app.add_option("--device", o.device, "CUDA device number");
     app.add_option("--sustained-seconds", o.sustained_seconds, "length of one sustained run");
     app.add_flag("--list", o.list, "print the families and end");

@@ -1,0 +1,65 @@
+#include "calibrate/coverage.hpp"
+
+#include "core/config.hpp"
+
+namespace orrery::calibrate {
+namespace {
+
+constexpr std::int64_t kMost = 1ll << 40;
+
+// The enumerator among `all` whose name is the node's text.
+template <class E, std::size_t kCount>
+E named(const ConfigNode& node, const E (&all)[kCount], const char* rule) {
+    const std::string text = node.as_string();
+    for (const E e : all)
+        if (text == to_string(e)) return e;
+    node.fail(rule);
+}
+
+GemmCase gemm_from(const ConfigNode& node) {
+    constexpr Precision kAll[] = {Precision::bf16, Precision::fp8_tensor, Precision::fp8_block};
+    GemmCase c;
+    c.gemm.precision = named(node.at("precision"), kAll, "must be bf16, fp8_tensor or fp8_block");
+    c.gemm.m = node.at("m").as_integer(1, kMost);
+    c.gemm.n = node.at("n").as_integer(1, kMost);
+    c.gemm.k = node.at("k").as_integer(1, kMost);
+    if (const auto a = node.find("accumulate")) c.gemm.accumulate = a->as_bool();
+    if (const auto sm = node.find("sm")) c.sms = sm->as_integer(1, 1024);
+    return c;
+}
+
+MemoryCase memory_from(const ConfigNode& node) {
+    using K = MemoryOpKind;
+    constexpr K kAll[] = {K::rms_norm,   K::rms_norm_backward,
+                          K::cast_fp8,   K::cast_transpose,
+                          K::transpose,  K::cast_back,
+                          K::swiglu,     K::swiglu_backward,
+                          K::rope,       K::add,
+                          K::copy,       K::router,
+                          K::permute,    K::unpermute,
+                          K::embedding,  K::cross_entropy,
+                          K::adamw,      K::zero,
+                          K::norm_reduce};
+    return {named(node.at("operator"), kAll, "must be a memory operator with a kernel in kernels/"),
+            node.at("rows").as_integer(1, kMost), node.at("columns").as_integer(1, kMost)};
+}
+
+}  // namespace
+
+MissingShapes read_missing(const std::filesystem::path& file) {
+    const ConfigNode root = ConfigNode::load(file);
+    MissingShapes shapes;
+    for (const ConfigNode& node : root.at("missing").elements()) {
+        const std::string kind = node.at("kind").as_string();
+        if (kind == "gemm")
+            shapes.gemms.push_back(gemm_from(node));
+        else if (kind == "memory")
+            shapes.memory.push_back(memory_from(node));
+        else
+            node.at("kind").fail("must be gemm or memory");
+    }
+    root.reject_unknown_keys();
+    return shapes;
+}
+
+}  // namespace orrery::calibrate
