@@ -70,9 +70,7 @@ PlacementShape placement_shape(const TrainingSpec& spec, bool mirrored) {
 
 JobBuilder::JobBuilder(const TrainingSpec& spec, const PipelineSchedule& schedule, Pricing& pricing)
     : spec_(spec), schedule_(schedule), pricing_(pricing), pieces_(spec, pricing, input_) {
-    send_label_ = static_cast<std::uint32_t>(input_.labels.size());
-    input_.labels.emplace_back("pipeline send");
-    receive_label_ = send_label_ + 1;
+    receive_label_ = static_cast<std::uint32_t>(input_.labels.size());
     input_.labels.emplace_back("pipeline receive");
     send_ps_ = pricing_.send(pipeline_send(spec.model, spec.plan, spec.batch())).ps;
 }
@@ -116,24 +114,27 @@ void JobBuilder::write_receives(RankProgram& program, int, const Action& a) {
     if (has_backward_input(a.kind)) receive(false, a.backward_micro_batch, a.backward_stage);
 }
 
-void JobBuilder::send(RankProgram& program, int to, std::uint32_t to_slot, std::uint32_t label) {
+void JobBuilder::send(RankProgram& program, int to, std::uint32_t to_slot, std::string label) {
     const auto index = static_cast<std::uint32_t>(input_.messages.size());
     input_.messages.push_back({send_ps_, static_cast<std::uint32_t>(to), to_slot});
-    append(program, Stream::send, InstructionKind::send, index, label, Stream::compute);
+    const auto label_index = static_cast<std::uint32_t>(input_.labels.size());
+    input_.labels.push_back(std::move(label));
+    append(program, Stream::send, InstructionKind::send, index, label_index, Stream::compute);
 }
 
 void JobBuilder::write_sends(RankProgram& program, int pipeline_rank, const Action& a) {
     if (has_forward(a.kind) && a.stage + 1 < schedule_.stages) {
         const int to = schedule_.rank_of(a.micro_batch, a.stage + 1);
         if (to != pipeline_rank) {
-            send(program, to, slot(true, a.micro_batch, a.stage + 1), send_label_);
+            send(program, to, slot(true, a.micro_batch, a.stage + 1),
+                 fmt::format("send F{} to stage {}", a.micro_batch, a.stage + 1));
         }
     }
     if (has_backward_input(a.kind) && a.backward_stage > 0) {
         const int to = schedule_.rank_of(a.backward_micro_batch, a.backward_stage - 1);
         if (to != pipeline_rank) {
             send(program, to, slot(false, a.backward_micro_batch, a.backward_stage - 1),
-                 send_label_);
+                 fmt::format("send B{} to stage {}", a.backward_micro_batch, a.backward_stage - 1));
         }
     }
 }

@@ -3,6 +3,7 @@
 // pipeline rank, messages between stages, the optimizer at the end, every rank in its place.
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "replay/program.hpp"
@@ -38,7 +39,7 @@ class JobBuilder {
     void write_receives(RankProgram& program, int pipeline_rank, const Action& action);
     void write_sends(RankProgram& program, int pipeline_rank, const Action& action);
     void write_optimizer(RankProgram& program, int pipeline_rank);
-    void send(RankProgram& program, int to, std::uint32_t slot, std::uint32_t label);
+    void send(RankProgram& program, int to, std::uint32_t slot, std::string label);
     std::uint32_t& slot(bool forward, int micro_batch, int stage);
     void place_ranks();
 
@@ -50,7 +51,7 @@ class JobBuilder {
     std::vector<std::uint32_t> slots_;       // [pass][micro-batch][stage], at the receiving rank
     std::vector<std::uint32_t> slot_count_;  // by pipeline rank
     std::int64_t send_ps_ = 0;
-    std::uint32_t send_label_ = 0, receive_label_ = 0;
+    std::uint32_t receive_label_ = 0;
 };
 
 }  // namespace orrery

@@ -27,9 +27,11 @@ Timeline make_timeline(const std::vector<RankTrace>& traces, const ReplayInput& 
         }
         const auto add = [&](const TraceRecord& record, const std::string& name,
                              std::string_view category, std::int64_t start, std::int64_t end) {
-            const ActionInfo& action = program.actions[record.action];
+            // A send starts when its pass is over: its own name says whose it is.
+            const bool send = record.stream == Stream::send;
             timeline.spans.push_back({rank, static_cast<std::int32_t>(record.stream), start,
-                                      end - start, name, std::string(category), action.name});
+                                      end - start, name, std::string(category),
+                                      send ? name : program.actions[record.action].name});
         };
         for (const TraceRecord& record : trace.records) {
             if (!shown(record, program, all)) continue;
@@ -43,7 +45,9 @@ Timeline make_timeline(const std::vector<RankTrace>& traces, const ReplayInput& 
             if (record.moving_ps > record.start_ps) {
                 add(record, label + ": wait for peers", "wait", record.start_ps, record.moving_ps);
             }
-            add(record, label, "communication", record.moving_ps, record.end_ps);
+            const char* collective = input.collectives[instruction.index].name;
+            add(record, fmt::format("{}: {}", label, collective), "communication", record.moving_ps,
+                record.end_ps);
         }
         for (const OperatorSpan& span : operator_spans(trace, input)) {
             const TraceRecord& record = trace.records[span.record];
