@@ -13,12 +13,12 @@
 namespace orrery {
 
 struct RunRequest {
-    std::filesystem::path profiles;  // directory with accelerators/ and clusters/
-    bool trace = false;              // fill RunOutcome::timeline
+    std::filesystem::path profiles = {};  // directory with accelerators/ and clusters/
+    bool trace = false;                   // fill RunOutcome::timeline
     // Ranks on the timeline; empty: rank 0.
-    std::vector<std::int64_t> trace_ranks;
-    bool trace_whole_step = false;          // every micro-batch, not the first and the last only
-    std::function<void(Seconds)> progress;  // called now and then with the simulated time
+    std::vector<std::int64_t> trace_ranks = {};
+    bool trace_whole_step = false;  // every micro-batch, not the first and the last only
+    std::function<void(Seconds)> progress = {};  // called now and then with the simulated time
 };
 
 struct RunOutcome {
