@@ -28,6 +28,9 @@ BESIDE = ["class", "operator", "pass", "query_length", "query_heads", "query_key
           "slowdown", "communication_GBps", "n_samples", "spread"]
 
 
+STEADY = ["library", "pass", "query_length", "query_heads", "query_key_dim", "value_dim",
+          "communication_sms", "communication_GBps", "time_us", "burst_us", "sustained_over_burst",
+          "n_samples", "spread", "clock_MHz", "power_W"]
 SURFACE = ["class", "communication_sms", "communication_GBps", "slowdown", "least", "largest",
            "operators"]
 
@@ -124,10 +127,53 @@ def kernel_times(call, calls, finish):
     return times, by_kernel
 
 
-def clock():
-    out = subprocess.run(["nvidia-smi", "--query-gpu=clocks.sm", "--format=csv,noheader,nounits"],
-                         capture_output=True, text=True)
-    return float(out.stdout.split()[0]) if out.returncode == 0 else 0.0
+def clock_and_power():
+    """SM clock in MHz and power in W, now; zeros where nvidia-smi does not answer."""
+    out = subprocess.run(["nvidia-smi", "--query-gpu=clocks.sm,power.draw",
+                          "--format=csv,noheader,nounits"], capture_output=True, text=True)
+    if out.returncode:
+        return 0.0, 0.0
+    mhz, watts = out.stdout.split(",")
+    return float(mhz), float(watts)
+
+
+def settle(call, seconds):
+    """Calls without a pause for `seconds`; clock and power near the end, GPU still busy."""
+    begin, seen = time.monotonic(), (0.0, 0.0)
+    while time.monotonic() - begin < seconds:
+        done = torch.cuda.Event()
+        for _ in range(40):
+            call()
+        done.record()
+        if time.monotonic() - begin > 0.7 * seconds:
+            seen = clock_and_power()
+        done.synchronize()
+    return seen
+
+
+def sustained_rows(case, communication, calls, seconds, burst):
+    """Forward, backward and both in turn under continuous load, alone and beside communication."""
+    rows = []
+    for rate in (None, 100.0) if communication else (None,):
+        for direction in ("forward", "backward"):
+            call = getattr(case, direction)
+            if rate is not None:
+                communication.start(20, rate)
+            mhz, watts = settle(call, seconds)
+
+            def finish():
+                torch.cuda.current_stream().synchronize()
+                if rate is not None:
+                    communication.stop()
+
+            times, _ = kernel_times(call, calls, finish)
+            median = statistics.median(times)
+            rows.append([case.name, direction, case.length, case.heads, case.qk, case.v,
+                         0 if rate is None else 20, rate or 0.0, round(median, 2),
+                         burst[direction], round(median / burst[direction], 4), len(times),
+                         round(half_width(times), 5), mhz, watts])
+            print(rows[-1], flush=True)
+    return rows
 
 
 class Case:
@@ -163,6 +209,7 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--communication")
     parser.add_argument("--commit", default="")
+    parser.add_argument("--seconds", type=float, default=3, help="length of one sustained run")
     parser.add_argument("--calls", type=int, default=15)
     args = parser.parse_args()
     names = {SDPBackend.CUDNN_ATTENTION: f"cuDNN {torch.backends.cudnn.version()}",
@@ -177,18 +224,20 @@ def main():
         plans += [(backend, 32, 8, 128, 128, s, 1, False) for s in (1024, 2048, 4096, 8192, 16384)]
         plans += [(backend, 32, 8, 128, 128, 4096, 4, False), (backend, 64, 8, 128, 128, 4096, 1, False),
                   (backend, 32, 32, 128, 128, 4096, 1, False)]
-    rows, beside, kernels = [], [], []
+    rows, beside, kernels, steady = [], [], [], []
     communication = Communication(args.communication) if args.communication else None
     for backend, heads, key_heads, qk, v, length, sequences, pad in plans:
         try:
             case = Case(names[backend], backend, heads, key_heads, qk, v, length, sequences, pad)
+            burst = {}
             for direction in ("forward", "backward"):
                 call = getattr(case, direction)
                 for _ in range(3):
                     call()
                 torch.cuda.synchronize()
                 times, by_kernel = kernel_times(call, args.calls, torch.cuda.synchronize)
-                mhz = clock()
+                mhz = clock_and_power()[0]
+                burst[direction] = round(statistics.median(times), 2)
                 median = statistics.median(times)
                 main_kernel = max(by_kernel, key=lambda k: k[1])
                 rows.append([names[backend], direction, sequences, length, length, heads, key_heads,
@@ -218,6 +267,8 @@ def main():
                                            round(m / median, 4), round(got, 1), len(some),
                                            round(half_width(some), 5)])
                             print(beside[-1], flush=True)
+            if length == 4096 and heads == 128 and not case.note:
+                steady += sustained_rows(case, communication, args.calls, args.seconds, burst)
             del case
             torch.cuda.empty_cache()
         except Exception as error:  # one backend's refusal must not end the others
@@ -239,6 +290,7 @@ def main():
               "commit": args.commit,
               "tables": {}}
     for name, columns, data in (("attention", COLUMNS, rows), ("attention_contention", BESIDE, beside),
+                                ("attention_sustained", STEADY, steady),
                                 ("contention_surface", SURFACE, surface),
                                 ("attention_kernels",
                                  ["library", "pass", "query_length", "query_heads", "key_heads",
