@@ -46,6 +46,21 @@ std::string one_line(std::string text) {
     return text;
 }
 
+bool has_command(const CLI::App& app, const std::string& name) {
+    const auto commands = app.get_subcommands({});
+    return std::any_of(commands.begin(), commands.end(),
+                       [&](const CLI::App* command) { return command->get_name() == name; });
+}
+
+std::string unknown_command(const CLI::App& app, const std::string& name) {
+    std::string line = name + ": is not a command; known: ";
+    for (const CLI::App* command : app.get_subcommands({})) {
+        line += (line.ends_with(": ") ? "" : ", ");
+        line += command->get_name();
+    }
+    return line;
+}
+
 std::string version_line(const ProgramStamp& stamp) {
     return "orrery " + stamp.version + " (" + stamp.commit + (stamp.dirty ? ", modified" : "") +
            ")";
@@ -60,6 +75,10 @@ int run_command_line(int argc, char** argv) {
     app.require_subcommand(1);
     for (const auto add_command : command_table()) add_command(app, context);
     for (CLI::App* command : app.get_subcommands({})) add_common_options(*command, context);
+    if (argc > 1 && argv[1][0] != '-' && !has_command(app, argv[1])) {
+        std::cerr << "error: " << unknown_command(app, argv[1]) << '\n';
+        return kBadInput;
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& help) {

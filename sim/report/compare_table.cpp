@@ -1,7 +1,6 @@
 #include "report/compare_table.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/format.h>
 
@@ -14,7 +13,7 @@ namespace orrery {
 namespace {
 
 constexpr int kLabelWidth = 28;  // columns kept for the metric's title
-constexpr int kCellWidth = 20;   // columns of one case: value, change, gap
+constexpr int kCellWidth = 23;   // columns of one case: value, change, gaps
 
 std::string label_of(const CompareColumn& column) {
     std::string text;
@@ -31,13 +30,13 @@ const RunResult* reference_of(const std::vector<CompareColumn>& columns) {
     return nullptr;
 }
 
-// "19.93 s  +3.1 %"; no change for the reference itself and for yes/no.
-std::string compared_cell(const Metric& metric, const RunResult& reference, bool is_reference) {
-    std::string text = format_value(metric.name, metric.value, metric.unit);
+// "+3.1 %" against the reference; nothing for the reference itself, for no change, for yes or no.
+std::string change_text(const Metric& metric, const RunResult& reference) {
     const Metric* base = reference.find(metric.name);
-    if (is_reference || base == nullptr || metric.name.starts_with("fits_")) return text;
-    const std::string change = format_error(metric.value, base->value);
-    return text + (change.empty() ? "" : fmt::format(" {:>8}", change));
+    if (base == nullptr || base->value == metric.value || metric.name.starts_with("fits_")) {
+        return "";
+    }
+    return format_error(metric.value, base->value);
 }
 
 std::string render_block(const std::vector<CompareColumn>& all, std::size_t begin, std::size_t end,
@@ -46,20 +45,49 @@ std::string render_block(const std::vector<CompareColumn>& all, std::size_t begi
     std::vector<TextColumn> columns = {{"", Align::left, true}};
     for (std::size_t c = begin; c < end; ++c) {
         columns.push_back({label_of(all[c]), Align::right, true});
+        if (all[c].result != reference) columns.push_back({"", Align::right});
     }
     TextTable table(columns);
     for (const Metric& row : reference->metrics) {
+        const bool first = &row == &reference->metrics.front();
         std::vector<std::string> cells = {row.title};
         for (std::size_t c = begin; c < end; ++c) {
             const RunResult* result = all[c].result;
             const Metric* metric = result != nullptr ? result->find(row.name) : nullptr;
-            cells.push_back(metric != nullptr
-                                ? compared_cell(*metric, *reference, result == reference)
-                                : (result != nullptr ? "" : "impossible"));
+            if (metric != nullptr) {
+                cells.push_back(format_value(metric->name, metric->value, metric->unit));
+            } else {
+                cells.emplace_back(result == nullptr && first ? "impossible" : "-");
+            }
+            if (result == reference) continue;
+            cells.push_back(metric != nullptr ? change_text(*metric, *reference) : "");
         }
         table.add_row(std::move(cells));
     }
     return table.render(style.width, style.color);
+}
+
+// Under the table: plans that do not fit, and why a case is impossible.
+std::string render_remarks(const std::vector<CompareColumn>& columns, const TerminalStyle& style) {
+    std::string text;
+    const auto add = [&](const std::string& sentence) {
+        const auto width = static_cast<std::size_t>(std::max(style.width - 4, 30));
+        const char* margin = "\n  ";
+        for (const std::string& line : wrapped(sentence, width)) {
+            text += margin + line;
+            margin = "\n    ";
+        }
+    };
+    for (const CompareColumn& column : columns) {
+        if (column.result == nullptr) {
+            add(fmt::format("{} is impossible: {}", label_of(column), column.impossible));
+            continue;
+        }
+        const Metric* fits = column.result->find("fits_memory");
+        if (fits == nullptr || fits->value != 0 || column.result->notes.empty()) continue;
+        add(fmt::format("{}: {}", label_of(column), column.result->notes.front()));
+    }
+    return text.empty() ? "" : text + "\n";
 }
 
 std::string keys_line(const std::vector<CompareColumn>& columns) {
@@ -93,20 +121,7 @@ std::string render_comparison(const std::string& scenario,
         if (begin > 0) text += "\n";
         text += render_block(columns, begin, std::min(begin + per_block, columns.size()), style);
     }
-    for (const CompareColumn& column : columns) {
-        if (column.result != nullptr && column.result->find("fits_memory") != nullptr &&
-            column.result->find("fits_memory")->value == 0) {
-            for (const std::string& note : column.result->notes) {
-                if (note.find("does not fit") == std::string::npos) continue;
-                text += fmt::format("\n  {}: {}", label_of(column), note);
-            }
-        }
-        if (column.result == nullptr) {
-            text += fmt::format("\n  {} is impossible: {}", label_of(column), column.impossible);
-        }
-    }
-    if (text.back() != '\n') text += '\n';
-    return text;
+    return text + render_remarks(columns, style);
 }
 
 std::string comparison_json(const std::string& scenario,

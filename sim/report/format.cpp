@@ -22,13 +22,28 @@ std::string without_trailing_zeros(const std::string& text) {
     return text.substr(0, keep + 1) + text.substr(end);
 }
 
-// A number with a prefix and the unit apart: "5.328 M USD"; no unit for "272.8 G".
-std::string spaced(double value, std::string_view unit, int digits) {
-    std::string text = format_quantity(value, "B", digits);
-    text.pop_back();
-    const bool prefixed = text.back() != ' ';
-    if (unit.empty()) return prefixed ? text : text.substr(0, text.size() - 1);
-    return fmt::format("{}{}{}", text, prefixed ? " " : "", unit);
+struct Step {
+    double factor;
+    const char* prefix;  // "5.328 M USD"
+    const char* word;    // "272.8 billion"
+};
+constexpr Step kSteps[] = {
+    {1e12, "T", "trillion"}, {1e9, "G", "billion"}, {1e6, "M", "million"}, {1e3, "k", "thousand"}};
+
+std::string money(double value, int digits) {
+    for (const Step& step : kSteps) {
+        if (std::fabs(value) < step.factor) continue;
+        return fmt::format("{:#.{}g} {} USD", value / step.factor, digits, step.prefix);
+    }
+    return fmt::format("{:.2f} USD", value);
+}
+
+std::string count_in_words(double value, int digits) {
+    for (const Step& step : kSteps) {
+        if (std::fabs(value) < step.factor) continue;
+        return fmt::format("{:#.{}g} {}", value / step.factor, digits, step.word);
+    }
+    return fmt::format("{:.{}g}", value, digits);
 }
 
 }  // namespace
@@ -36,7 +51,7 @@ std::string spaced(double value, std::string_view unit, int digits) {
 std::string grouped(std::int64_t value) {
     std::string digits = fmt::format("{}", value);
     const std::size_t first = value < 0 ? 1 : 0;
-    for (std::size_t i = digits.size(); i > first + 3; i -= 3) digits.insert(i - 3, ",");
+    for (std::size_t i = digits.size(); i > first + 3; i -= 3) digits.insert(i - 3, 1, ',');
     return digits;
 }
 
@@ -50,8 +65,8 @@ std::string format_value(std::string_view name, double value, std::string_view u
         const double step = std::pow(10.0, std::floor(std::log10(std::fabs(value))) - digits + 1);
         return grouped(std::llround(std::round(value / step) * std::max(step, 1.0))) + " h";
     }
-    if (unit == "USD") return spaced(value, unit, digits);
-    if (unit == "tokens/day") return spaced(value, "", digits);  // the title says per day
+    if (unit == "USD") return money(value, digits);
+    if (unit == "tokens/day") return count_in_words(value, digits);  // the title says per day
     return format_quantity(value, unit, digits);
 }
 

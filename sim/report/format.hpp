@@ -1,5 +1,5 @@
 #pragma once
-// Values as people read them: "19.93 s", "38.94 %", "272.8 G", "2,664,000 h".
+// Values as people read them: "19.93 s", "38.94 %", "272.8 billion", "2,664,000 h".
 
 #include <cstdint>
 #include <string>

@@ -182,7 +182,8 @@ std::string render_answer(const RunResult& result, const TerminalStyle& style) {
     text += "\n" + render_metrics(result, style);
     if (style.details) {
         for (const ResultTable& table : result.breakdown) {
-            if (table.name != "setup") text += "\n" + render_breakdown(table, style);
+            const std::string part = table.name != "setup" ? render_breakdown(table, style) : "";
+            if (!part.empty()) text += "\n" + part;
         }
     }
     text += render_notes(result, style);

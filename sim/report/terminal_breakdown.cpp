@@ -1,7 +1,9 @@
 // The breakdown, notes and sources of an answer in the terminal.
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -21,7 +23,12 @@ std::optional<double> number_in(const Cell& cell) {
 }
 
 std::string titled(const ResultTable& table, const TerminalStyle& style) {
-    return table.title.empty() ? "" : toned(table.title, Tone::bold, style.color) + "\n";
+    if (table.title.empty()) return "";
+    std::string text;
+    for (const std::string& line : wrapped(table.title, static_cast<std::size_t>(style.width))) {
+        text += toned(line, Tone::bold, style.color) + "\n";
+    }
+    return text;
 }
 
 bool is_numeric(const ResultTable& table, std::size_t column) {
@@ -108,10 +115,11 @@ std::string render_summary(const ResultTable& table, const TerminalStyle& style)
 }  // namespace
 
 std::string render_breakdown(const ResultTable& table, const TerminalStyle& style) {
-    if (table.rows.empty()) return "";
-    const bool summarise = table.name == "per_rank" && table.rows.size() > 1;
+    const bool per_rank = table.name == "per_rank";
+    // One rank's parts are the metrics themselves.
+    if (table.rows.empty() || (per_rank && table.rows.size() == 1)) return "";
     return titled(table, style) +
-           (summarise ? render_summary(table, style) : render_rows(table, style));
+           (per_rank ? render_summary(table, style) : render_rows(table, style));
 }
 
 std::string render_notes(const RunResult& result, const TerminalStyle& style) {
@@ -128,24 +136,31 @@ std::string render_notes(const RunResult& result, const TerminalStyle& style) {
 
 std::string render_sources(const RunResult& result, const TerminalStyle& style) {
     if (result.sources.empty()) return "";
-    std::vector<SourceUsed> sources = result.sources;
-    std::stable_sort(sources.begin(), sources.end(), [](const SourceUsed& a, const SourceUsed& b) {
-        return a.from.origin < b.from.origin;
-    });
+    // Rules of one name and origin share a line; result.json has each.
+    std::map<std::pair<Origin, std::string>, std::vector<const SourceUsed*>> lines;
+    for (const SourceUsed& source : result.sources) {
+        lines[{source.from.origin, source.name}].push_back(&source);
+    }
     TextTable table({{"origin", Align::left},
                      {"number", Align::left, true},
                      {"value", Align::left},
                      {"source", Align::left, true}});
     std::optional<Origin> last;
-    for (const SourceUsed& source : sources) {
-        const bool repeats = last == source.from.origin;
-        last = source.from.origin;
-        table.add_row({repeats ? "" : std::string(to_string(source.from.origin)), source.name,
-                       source.value, source.from.source});
+    for (const auto& [key, sources] : lines) {
+        const SourceUsed& first = *sources.front();
+        const std::string origin = last == key.first ? "" : std::string(to_string(key.first));
+        last = key.first;
+        const std::size_t others = sources.size() - 1;
+        table.add_row({origin, key.second,
+                       others == 0 ? first.value : fmt::format("{} rules", sources.size()),
+                       others == 0 ? first.from.source
+                                   : fmt::format("{}; and {} more in result.json",
+                                                 first.from.source, others)});
     }
-    return "\n" +
-           toned("Hardware numbers underneath, strongest origin first", Tone::bold, style.color) +
-           "\n" + table.render(style.width, style.color);
+    return fmt::format(
+        "\n{}\n{}",
+        toned("Hardware numbers underneath, strongest origin first", Tone::bold, style.color),
+        table.render(style.width, style.color));
 }
 
 }  // namespace orrery

@@ -1,6 +1,7 @@
 #include "report/text_table.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace orrery {
 namespace {
@@ -10,16 +11,22 @@ constexpr std::size_t kNarrowest = 8;  // a shrinking column keeps this much
 
 bool starts_code_point(char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }
 
-// The first `width` columns of text, ending in "…" where something is cut.
-std::string cut(const std::string& text, std::size_t width) {
-    if (display_width(text) <= width) return text;
-    std::string result;
-    std::size_t used = 0;
-    for (const char c : text) {
-        if (starts_code_point(c) && used++ + 1 >= width) break;
-        result += c;
+// Splits a word that is wider than `width` into pieces of that many columns.
+void append_word(std::vector<std::string>& lines, std::string& line, std::string_view word,
+                 std::size_t width) {
+    const std::size_t needed = display_width(word) + (line.empty() ? 0 : 1);
+    if (display_width(line) + needed <= width) {
+        if (!line.empty()) line += ' ';
+        line += word;
+        return;
     }
-    return result + "…";
+    if (!line.empty()) lines.push_back(std::exchange(line, std::string()));
+    for (const char c : word) {
+        if (starts_code_point(c) && display_width(line) == width) {
+            lines.push_back(std::exchange(line, std::string()));
+        }
+        line += c;
+    }
 }
 
 }  // namespace
@@ -48,14 +55,8 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
     std::string line;
     while (!text.empty()) {
         const std::size_t space = text.find(' ');
-        const std::string_view word = text.substr(0, space);
+        append_word(lines, line, text.substr(0, space), std::max<std::size_t>(width, 1));
         text = space == std::string_view::npos ? std::string_view() : text.substr(space + 1);
-        if (!line.empty() && display_width(line) + 1 + display_width(word) > width) {
-            lines.push_back(std::move(line));
-            line.clear();
-        }
-        if (!line.empty()) line += ' ';
-        line += word;
     }
     lines.push_back(std::move(line));
     return lines;
@@ -84,7 +85,7 @@ std::vector<std::size_t> TextTable::fitted_widths(std::size_t available) const {
     while (total > available) {
         std::size_t* widest = nullptr;
         for (std::size_t c = 0; c < columns_.size(); ++c) {
-            const std::size_t least = std::max(kNarrowest, display_width(columns_[c].heading));
+            const std::size_t least = kNarrowest;
             if (!columns_[c].may_shrink || widths[c] <= least) continue;
             if (widest == nullptr || widths[c] > *widest) widest = &widths[c];
         }
@@ -101,15 +102,23 @@ std::string TextTable::render(int width, bool color, int indent) const {
         fitted_widths(static_cast<std::size_t>(std::max(width - indent, 20)));
     std::string text;
     const auto add_line = [&](const std::vector<std::string>& cells, Tone tone) {
-        std::string line;
+        std::vector<std::vector<std::string>> parts;
+        std::size_t lines = 0;
         for (std::size_t c = 0; c < columns_.size(); ++c) {
-            const std::string cell = cut(cells[c], widths[c]);
-            const std::string fill(widths[c] - display_width(cell), ' ');
-            if (c > 0) line.append(kGap, ' ');
-            line += columns_[c].align == Align::right ? fill + cell : cell + fill;
+            parts.push_back(wrapped(cells[c], std::max<std::size_t>(widths[c], 1)));
+            lines = std::max(lines, parts.back().size());
         }
-        line.erase(line.find_last_not_of(' ') + 1);
-        text += line.empty() ? "\n" : margin + toned(line, tone, color) + "\n";
+        for (std::size_t l = 0; l < lines; ++l) {
+            std::string line;
+            for (std::size_t c = 0; c < columns_.size(); ++c) {
+                const std::string cell = l < parts[c].size() ? parts[c][l] : "";
+                const std::string fill(widths[c] - display_width(cell), ' ');
+                if (c > 0) line.append(kGap, ' ');
+                line += columns_[c].align == Align::right ? fill + cell : cell + fill;
+            }
+            line.erase(line.find_last_not_of(' ') + 1);
+            text += line.empty() ? "\n" : margin + toned(line, tone, color) + "\n";
+        }
     };
     std::vector<std::string> headings;
     bool any = false;

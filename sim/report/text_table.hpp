@@ -16,13 +16,13 @@ enum class Tone : std::uint8_t { plain, bold, dim, good, warn, bad };
 std::string toned(std::string_view text, Tone tone, bool color);
 // Columns `text` occupies on a terminal (code points; escape sequences none).
 std::size_t display_width(std::string_view text);
-// `text` broken at spaces into lines of at most `width` columns.
+// `text` broken at spaces into lines of at most `width` columns; longer words are broken too.
 std::vector<std::string> wrapped(std::string_view text, std::size_t width);
 
 struct TextColumn {
     std::string heading;
     Align align = Align::left;
-    bool may_shrink = false;  // may be cut, with "…", where the table is too wide
+    bool may_shrink = false;  // wraps where the table is too wide
 };
 
 class TextTable {

@@ -34,12 +34,24 @@ TrainingOptions options_of(const RunRequest& request, const TrainingSpec& spec) 
     return options;
 }
 
+// Bad input that only the simulation sees, such as a schedule that does not take the number of
+// micro-batches, is about the scenario.
+TrainingResult simulate(const Scenario& scenario, const TrainingSpec& spec,
+                        const TrainingOptions& options) {
+    try {
+        return simulate_training(spec, options);
+    } catch (const InputError& e) {
+        throw InputError(fmt::format("{}: plan: {}", scenario.file.string(), e.what()));
+    }
+}
+
 }  // namespace
 
 RunOutcome run_scenario(const Scenario& scenario, const RunRequest& request) {
     const TrainingScenario training = read_training_scenario(scenario, request.profiles);
     const auto start = std::chrono::steady_clock::now();
-    TrainingResult simulated = simulate_training(training.spec, options_of(request, training.spec));
+    TrainingResult simulated =
+        simulate(scenario, training.spec, options_of(request, training.spec));
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
 
     RunOutcome outcome;

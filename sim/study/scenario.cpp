@@ -69,9 +69,6 @@ fs::path resolve_file(const ConfigNode& node, const fs::path& scenario) {
 Scenario load_scenario(const fs::path& file, const std::vector<std::string>& sets) {
     Scenario scenario{.file = file, .document = load_stacked(file, 0)};
     if (!sets.empty()) {
-        // Messages say that the value may come from the command line.
-        scenario.document =
-            ConfigNode::parse(scenario.document.dump(-1), file.string() + " with --set");
         apply(scenario.document, sets);
     }
     scenario.name = scenario.document.at("name").as_string();

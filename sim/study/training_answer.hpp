@@ -16,7 +16,8 @@ ResultTable setup_table(const TrainingSpec& spec);
 ResultTable per_rank_table(const TrainingResult& simulated);
 ResultTable stages_table(const TrainingSpec& spec);
 ResultTable memory_table(const MemoryPeak& memory);
-ResultTable chunk_pair_table(const ChunkPair& pair);
+// Empty where the schedule has no overlapped pairs.
+ResultTable chunk_pair_table(const TrainingResult& simulated);
 // What overflows, by how much, what to change first; empty where the plan fits.
 std::string overflow_note(const MemoryPeak& memory);
 

@@ -30,6 +30,48 @@ class Settings {
     ConfigNode root_ = ConfigNode::parse("{}", "used settings");
 };
 
+// "0-3,60".
+std::string ranges(const std::vector<std::int32_t>& layers) {
+    std::string text;
+    for (std::size_t i = 0; i < layers.size();) {
+        std::size_t last = i;
+        while (last + 1 < layers.size() && layers[last + 1] == layers[last] + 1) ++last;
+        text += fmt::format("{}{}", text.empty() ? "" : ",", layers[i]);
+        if (last > i) text += fmt::format("-{}", layers[last]);
+        i = last + 1;
+    }
+    return text;
+}
+
+std::string stages_json(const std::vector<StageLayout>& stages) {
+    std::string text;
+    for (const StageLayout& stage : stages) {
+        text +=
+            fmt::format("{}{{\"layers\": \"{}\"", text.empty() ? "" : ", ", ranges(stage.layers));
+        if (stage.embedding) text += ", \"embedding\": true";
+        if (stage.mtp_modules > 0) text += fmt::format(", \"mtp\": {}", stage.mtp_modules);
+        text += stage.head ? ", \"head\": true}" : "}";
+    }
+    return "[" + text + "]";
+}
+
+std::vector<std::string_view> recompute_names(const Recompute& recompute) {
+    std::vector<std::string_view> names;
+    if (recompute.norm) names.emplace_back("norm");
+    if (recompute.mla_up_projection) names.emplace_back("mla_up_projection");
+    if (recompute.swiglu) names.emplace_back("swiglu");
+    if (recompute.full) names.emplace_back("full");
+    return names;
+}
+
+std::string recompute_json(const Recompute& recompute) {
+    std::string text;
+    for (const std::string_view name : recompute_names(recompute)) {
+        text += fmt::format("{}\"{}\"", text.empty() ? "" : ", ", name);
+    }
+    return "[" + text + "]";
+}
+
 void add_plan(Settings& used, const ParallelPlan& plan) {
     used.integer("plan.tp", plan.tp);
     used.integer("plan.pp", plan.pp);
@@ -41,6 +83,13 @@ void add_plan(Settings& used, const ParallelPlan& plan) {
     used.integer("plan.virtual_stages", plan.virtual_stages);
     used.text("plan.precision", to_string(plan.precision));
     used.integer("plan.zero_stage", plan.zero_stage);
+    used.json("plan.recompute", recompute_json(plan.recompute));
+    used.json("plan.stages", stages_json(plan.stages));
+    if (plan.framework_memory.value.value() > 0) {
+        used.quantity("plan.framework_memory.value", plan.framework_memory);
+        used.text("plan.framework_memory.origin", to_string(plan.framework_memory.from.origin));
+        used.text("plan.framework_memory.source", plan.framework_memory.from.source);
+    }
 }
 
 void add_cluster(Settings& used, const Scenario& scenario, const TrainingSpec& spec) {
@@ -65,13 +114,9 @@ void add_cluster(Settings& used, const Scenario& scenario, const TrainingSpec& s
 
 std::string recompute_text(const Recompute& recompute) {
     std::string text;
-    const auto add = [&](bool on, std::string_view name) {
-        if (on) text += fmt::format("{}{}", text.empty() ? "" : ", ", name);
-    };
-    add(recompute.norm, "norm");
-    add(recompute.mla_up_projection, "mla_up_projection");
-    add(recompute.swiglu, "swiglu");
-    add(recompute.full, "full");
+    for (const std::string_view name : recompute_names(recompute)) {
+        text += fmt::format("{}{}", text.empty() ? "" : ", ", name);
+    }
     return text.empty() ? "none" : text;
 }
 
@@ -81,14 +126,8 @@ std::string stage_text(const StageLayout& stage) {
         text += fmt::format("{}{}", text.empty() ? "" : ", ", part);
     };
     if (stage.embedding) add("embedding");
-    for (std::size_t i = 0; i < stage.layers.size();) {
-        std::size_t last = i;
-        while (last + 1 < stage.layers.size() && stage.layers[last + 1] == stage.layers[last] + 1) {
-            ++last;
-        }
-        add(last == i ? fmt::format("layer {}", stage.layers[i])
-                      : fmt::format("layers {}-{}", stage.layers[i], stage.layers[last]));
-        i = last + 1;
+    if (!stage.layers.empty()) {
+        add(fmt::format("layer{} {}", stage.layers.size() > 1 ? "s" : "", ranges(stage.layers)));
     }
     if (stage.mtp_modules > 0) add(fmt::format("MTP x {}", stage.mtp_modules));
     if (stage.head) add("head");

@@ -11,20 +11,23 @@
 namespace orrery {
 namespace {
 
-std::string count_text(double count, std::string_view unit) {
-    std::string text = format_quantity(count, "B", 4);  // prefixes of a plain count
-    text.pop_back();
-    return fmt::format("{}{}{}", text, text.back() == ' ' ? "" : " ", unit);
+// "671.0 billion".
+std::string count_text(double count) {
+    static constexpr std::pair<double, const char*> words[] = {
+        {1e12, " trillion"}, {1e9, " billion"}, {1e6, " million"}, {1e3, " thousand"}};
+    for (const auto& [step, word] : words) {
+        if (count >= step) return fmt::format("{:#.4g}{}", count / step, word);
+    }
+    return fmt::format("{:.4g}", count);
 }
 
 std::string model_text(const ModelSpec& model) {
     const ParameterCount count = count_parameters(model);
     std::string text = fmt::format("{}, {} layers", model.name, model.layers.size());
     if (model.mtp_modules > 0) text += fmt::format(" + {} MTP", model.mtp_modules);
-    text += ", " + count_text(static_cast<double>(count.total), "parameters");
+    text += fmt::format(", {} parameters", count_text(static_cast<double>(count.total)));
     if (count.active != count.total) {
-        text += fmt::format(", {} active", count_text(static_cast<double>(count.active), ""));
-        while (text.back() == ' ') text.pop_back();
+        text += fmt::format(", {} active", count_text(static_cast<double>(count.active)));
     }
     return text;
 }
@@ -79,11 +82,10 @@ ResultTable setup_table(const TrainingSpec& spec) {
     add("model", model_text(spec.model));
     add("cluster", cluster_text(spec));
     add("plan", plan_text(spec.plan));
-    add("step",
-        fmt::format("{} sequences of {} tokens = {}, {} micro-batches of {} a data-parallel "
-                    "rank",
-                    spec.sequences, spec.sequence_length, count_text(tokens, "tokens"),
-                    spec.micro_batches(), spec.plan.micro_batch_size));
+    add("step", fmt::format("{} sequences of {} tokens = {} tokens; {} micro-batches of {} on each "
+                            "data-parallel rank",
+                            spec.sequences, spec.sequence_length, count_text(tokens),
+                            spec.micro_batches(), spec.plan.micro_batch_size));
     return table;
 }
 
@@ -115,11 +117,31 @@ ResultTable per_rank_table(const TrainingResult& simulated) {
 }
 
 ResultTable stages_table(const TrainingSpec& spec) {
-    ResultTable table{
-        "stages", "Layers on pipeline stages", {{"stages", ""}, {"each holds", ""}}, {}};
+    ResultTable table{"stages", "Layers on pipeline stages", {{"stage", ""}, {"holds", ""}}, {}};
+    // Neighbours that hold nothing but the same number of layers share a row.
     const auto& stages = spec.plan.stages;
-    for (std::size_t s = 0; s < stages.size(); ++s) {
-        table.rows.push_back({std::to_string(s), stage_text(stages[s])});
+    const auto alike = [](const StageLayout& a, const StageLayout& b) {
+        const auto plain = [](const StageLayout& s) {
+            return !s.embedding && !s.head && s.mtp_modules == 0;
+        };
+        return plain(a) && plain(b) && a.layers.size() == b.layers.size();
+    };
+    for (std::size_t s = 0; s < stages.size();) {
+        std::size_t last = s;
+        while (last + 1 < stages.size() && alike(stages[last], stages[last + 1])) ++last;
+        if (last == s) {
+            table.rows.push_back({std::to_string(s), stage_text(stages[s])});
+        } else {
+            StageLayout all = stages[s];
+            for (std::size_t i = s + 1; i <= last; ++i) {
+                all.layers.insert(all.layers.end(), stages[i].layers.begin(),
+                                  stages[i].layers.end());
+            }
+            table.rows.push_back(
+                {fmt::format("{}-{}", s, last),
+                 fmt::format("{} layers each: {}", stages[s].layers.size(), stage_text(all))});
+        }
+        s = last + 1;
     }
     return table;
 }
@@ -146,7 +168,12 @@ ResultTable memory_table(const MemoryPeak& memory) {
     return table;
 }
 
-ResultTable chunk_pair_table(const ChunkPair& pair) {
+ResultTable chunk_pair_table(const TrainingResult& simulated) {
+    const ChunkPair& pair = simulated.chunk_pair;
+    // A schedule that never overlaps them has no such pair.
+    const bool overlaps =
+        std::any_of(simulated.by_pipeline_rank.begin(), simulated.by_pipeline_rank.end(),
+                    [](const StepParts& parts) { return parts.forward_backwards > 0; });
     ResultTable table{
         "chunk_pair",
         fmt::format("One overlapped F&B pair, {}: compute busy {}, communication busy {}, of it "
@@ -155,6 +182,7 @@ ResultTable chunk_pair_table(const ChunkPair& pair) {
                     to_text(pair.communication_busy), to_text(pair.exposed_communication)),
         {{"phase", ""}, {"kind", ""}, {"operators", ""}, {"time", "s"}},
         {}};
+    if (!overlaps) return table;
     std::vector<PairShare> shares = pair.shares;
     std::stable_sort(shares.begin(), shares.end(), [](const PairShare& a, const PairShare& b) {
         return a.time.value() > b.time.value();

@@ -38,13 +38,17 @@ TEST(TextTable, CountsColumnsNotBytes) {
     EXPECT_EQ(table.render(80, false), "  é   1\n  ee  2\n");
 }
 
-TEST(TextTable, ShortensTheColumnThatMayShrink) {
+// 22 columns less the margin of 2, the gap of 2 and "12345" leave 13 for the name.
+TEST(TextTable, WrapsTheColumnThatMayShrink) {
     TextTable table({{"name", Align::left, true}, {"value", Align::right}});
-    table.add_row({std::string(200, 'x'), "12345"});
-    const std::string text = table.render(40, false);
-    EXPECT_LE(widest_line(text), 40U);
-    EXPECT_NE(text.find("x…"), std::string::npos);
-    EXPECT_NE(text.find("12345"), std::string::npos);
+    table.add_row({"aaa bbb ccc ddd eee", "12345"});
+    EXPECT_EQ(table.render(22, false, 2),
+              "  name           value\n"
+              "  aaa bbb ccc    12345\n"
+              "  ddd eee\n");
+    TextTable word({{"name", Align::left, true}, {"value", Align::right}});
+    word.add_row({std::string(200, 'x'), "12345"});
+    EXPECT_LE(widest_line(word.render(40, false)), 40U);
 }
 
 TEST(TextTable, ColorsOnlyWhereAllowed) {
@@ -56,7 +60,8 @@ TEST(TextTable, ColorsOnlyWhereAllowed) {
 
 TEST(TextTable, WrapsAtSpaces) {
     EXPECT_EQ(wrapped("one two three", 8), (std::vector<std::string>{"one two", "three"}));
-    EXPECT_EQ(wrapped("unbreakable", 4), (std::vector<std::string>{"unbreakable"}));
+    EXPECT_EQ(wrapped("a breakable", 5), (std::vector<std::string>{"a", "break", "able"}));
+    EXPECT_EQ(wrapped("", 5), (std::vector<std::string>{""}));
 }
 
 }  // namespace orrery

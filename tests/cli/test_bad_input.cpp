@@ -1,0 +1,132 @@
+// Bad input: one line on stderr that names file, key, value and rule; exit code 2; nothing printed,
+// nothing written.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "process.hpp"
+
+namespace orrery {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+const std::string kLlama = "scenarios/training/llama3_8b_h100_8.json";
+const std::string kDeepSeek = "scenarios/training/deepseek_v3_h800_2048.json";
+
+// Runs the program with --out and --trace below a fresh directory and expects `line` on stderr.
+void expect_bad(const std::vector<std::string>& arguments, const std::string& line) {
+    const TemporaryDir dir;
+    std::vector<std::string> all = arguments;
+    all.insert(all.end(), {"--out", dir / "out"});
+    if (arguments.front() == "run") all.insert(all.end(), {"--trace", dir / "trace.json"});
+    const ProcessResult result = run_orrery(all);
+    EXPECT_EQ(result.exit_code, 2) << result.error;
+    EXPECT_EQ(result.error, "error: " + line + "\n");
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(dir.names(), testing::IsEmpty());
+}
+
+void expect_bad_setting(const std::string& scenario, const std::string& setting,
+                        const std::string& rest) {
+    expect_bad({"run", scenario, "--set", setting}, scenario + ": " + rest);
+}
+
+}  // namespace
+
+TEST(BadInput, MissingFile) {
+    expect_bad({"run", "none.json"}, "none.json: cannot be opened for reading");
+    expect_bad({"compare", "none.json", "--over", "plan.tp=1,2"},
+               "none.json: cannot be opened for reading");
+    expect_bad({"run", "scenarios"}, "scenarios: is a directory, must be a JSON file");
+}
+
+TEST(BadInput, MalformedJson) {
+    const TemporaryDir dir;
+    const std::string file = dir.put("bad.json", "{\n  \"name\": \"x\",\n  \"kind\": }\n");
+    const ProcessResult result = run_orrery({"run", file});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.error, StartsWith("error: " + file + ":3:11: is not valid JSON"));
+}
+
+TEST(BadInput, UnknownKey) {
+    expect_bad_setting(kLlama, "plan.shedule=1f1b",
+                       "plan.shedule = \"1f1b\": is not a known key; known here: cp, dp, ep, "
+                       "framework_memory, micro_batch_size, placement, pp, precision, recompute, "
+                       "schedule, stages, tp, virtual_stages, zero_stage");
+}
+
+TEST(BadInput, WrongUnit) {
+    expect_bad_setting(kLlama, "cluster.nic_bandwidth=50 GB",
+                       "cluster.nic_bandwidth = \"50 GB\": must be a data rate such as \"50 GB/s\" "
+                       "or \"400 Gb/s\"");
+    expect_bad_setting(
+        kLlama, "cluster.price_per_gpu_hour=2 EUR",
+        "cluster.price_per_gpu_hour = \"2 EUR\": must be a price such as \"2 USD/h\"");
+}
+
+TEST(BadInput, PlanThatDoesNotDivide) {
+    expect_bad_setting(kLlama, "plan.tp=3",
+                       "plan.tp = 3: must divide the number of attention heads, 32");
+    expect_bad_setting(kDeepSeek, "plan.ep=96",
+                       "plan.ep = 96: must divide the number of experts, 256");
+    expect_bad_setting(kDeepSeek, "plan.pp=64",
+                       "plan.pp = 64: gives 64 stages, must give at most the model's 61 layers");
+    expect_bad_setting(kDeepSeek, "train.sequences=15361",
+                       "train.sequences = 15361: must divide by plan.dp x plan.micro_batch_size = "
+                       "128 x 1 = 128");
+}
+
+TEST(BadInput, UnknownArchitecture) {
+    const TemporaryDir dir;
+    const std::string model =
+        dir.put("model.json", R"({"architectures": ["NobodysForCausalLM"], "hidden_size": 8})");
+    const ProcessResult result = run_orrery({"run", kLlama, "--set", "model=" + model});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.error, StartsWith("error: " + model + ": architectures"));
+    EXPECT_THAT(result.error, HasSubstr("NobodysForCausalLM"));
+    EXPECT_EQ(std::count(result.error.begin(), result.error.end(), '\n'), 1);
+}
+
+TEST(BadInput, AbsurdSizes) {
+    expect_bad_setting(kDeepSeek, "cluster.nodes=200000",
+                       "cluster.nodes = 200000: gives 1600000 GPUs, must give at most 1000000");
+    expect_bad_setting(kLlama, "train.sequences=8000000",
+                       "train.sequences = 8000000: gives 2000000 micro-batches, must give at most "
+                       "1000000");
+    expect_bad_setting(kLlama, "plan.dp=10000000", "plan.dp = 10000000: must be <= 1000000");
+}
+
+TEST(BadInput, SettingsAndOptions) {
+    expect_bad({"run", kLlama, "--set", "plan.tp"}, "--set plan.tp: must be key=value");
+    expect_bad({"compare", kLlama, "--over", "plan.tp"},
+               "--over plan.tp: must be key=value,value,...");
+    expect_bad({"run", kLlama, "--trace-ranks", "8"}, "--trace-ranks 8: must be from 0 to 7");
+    expect_bad({"run", kLlama, "--nope"}, "The following argument was not expected: --nope");
+    expect_bad({"validate", "no such case"},
+               "scenarios/validation: no case matches \"no such case\"");
+    const ProcessResult unknown = run_orrery({"rum", kLlama});
+    EXPECT_EQ(unknown.exit_code, 2);
+    EXPECT_THAT(unknown.error, StartsWith("error: rum: is not a command; known: run, compare"));
+    EXPECT_EQ(run_orrery({"run", kLlama, "--format", "xml"}).exit_code, 2);
+    EXPECT_EQ(run_orrery({"run", kLlama, "--trace-all"}).exit_code, 2);
+}
+
+TEST(BadInput, OutThatIsAFile) {
+    const TemporaryDir dir;
+    const std::string file = dir.put("file", "kept");
+    const ProcessResult result = run_orrery({"run", kLlama, "--out", file});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_EQ(result.error, "error: --out " + file + ": is a file, must be a directory\n");
+    EXPECT_EQ(read_text(file), "kept");
+}
+
+// Every case impossible for the same reason: nothing to compare.
+TEST(BadInput, ComparisonOfAnUnknownKey) {
+    const ProcessResult result =
+        run_orrery({"compare", kLlama, "--over", "plan.shedule=1f1b,gpipe"});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.error, HasSubstr("plan.shedule = \"1f1b\": is not a known key"));
+}
+
+}  // namespace orrery
