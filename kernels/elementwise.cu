@@ -154,9 +154,9 @@ void rope(Bf16* x, const float* cosine, const float* sine, std::int64_t tokens, 
                                                                     heads, stride);
 }
 void add_squares(const float* x, float* result, std::int64_t n, cudaStream_t stream) {
-    const int blocks = blocks_for(n / 4, kPerBlock);
-    squares_kernel < <<blocks<1056 ? blocks : 1056, kThreads, 0, stream>>>(
-                         reinterpret_cast<const float4*>(x), result, n / 4);
+    const int whole = blocks_for(n / 4, kPerBlock), blocks = whole < 1056 ? whole : 1056;
+    squares_kernel<<<blocks, kThreads, 0, stream>>>(reinterpret_cast<const float4*>(x), result,
+                                                    n / 4);
 }
 void adamw(float* master, const float* gradient, Bf16* first, Bf16* second, Bf16* weight,
            std::int64_t n, const AdamW& settings, cudaStream_t stream) {
