@@ -38,8 +38,9 @@ class RmsNorm : public GpuTest {
                    dy = normal_bf16(rows * hidden);
         const Reference r = reference(x, w, dy, rows, hidden);
         const OnDevice<Bf16> dev_x(x), dev_w(w), dev_dy(dy), y(rows * hidden), dx(rows * hidden);
-        const OnDevice<float> rstd(rows), dw(hidden),
-            workspace(std::size_t(rms_norm_backward_workspace(std::int64_t(hidden))));
+        const auto floats = static_cast<std::size_t>(
+            rms_norm_backward_workspace(static_cast<std::int64_t>(hidden)));
+        const OnDevice<float> rstd(rows), dw(hidden), workspace(floats);
         rms_norm(dev_x.get(), dev_w.get(), y.get(), rstd.get(), std::int64_t(rows),
                  std::int64_t(hidden), nullptr);
         rms_norm_backward(dev_dy.get(), dev_x.get(), dev_w.get(), rstd.get(), dx.get(), dw.get(),
