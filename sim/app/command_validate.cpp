@@ -1,4 +1,5 @@
 // orrery validate [FILTER]: predictions beside what others published.
+#include <algorithm>
 #include <memory>
 #include <ostream>
 
@@ -65,6 +66,11 @@ void validate(const ValidateOptions& options, CommandContext& context) {
         reports.push_back(run_case(which, bounds, context));
     }
     progress.clear();
+    // Nothing but failures: the input is wrong, not a prediction.
+    if (std::all_of(reports.begin(), reports.end(),
+                    [](const ValidationReportCase& report) { return !report.failed.empty(); })) {
+        throw InputError(reports.front().failed);
+    }
     const std::string json = validation_json(reports);
     write_out(context, "validation.json", json);
     if (context.format == OutputFormat::json) {

@@ -48,7 +48,7 @@ double median(const std::vector<double>& sorted) {
 
 void add_case(TextTable& table, const ValidationReportCase& which, bool bounded) {
     table.add_section(which.name);
-    if (!which.failed.empty()) table.add_row({which.failed}, Tone::bad);
+    if (!which.failed.empty()) table.add_row({"no answer, see below"}, Tone::bad);
     for (const Figure& figure : figures_of(which)) {
         const std::string& name = figure.published->metric;
         if (figure.metric == nullptr) {
@@ -92,6 +92,14 @@ std::string render_validation(const std::vector<ValidationReportCase>& cases,
     TextTable table(columns);
     for (const ValidationReportCase& which : cases) add_case(table, which, bounded);
     std::string text = table.render(style.width, style.color, 4);
+    for (const ValidationReportCase& which : cases) {
+        if (which.failed.empty()) continue;
+        for (const std::string& line :
+             wrapped(which.name + ": " + which.failed, static_cast<std::size_t>(style.width - 2))) {
+            text += fmt::format("\n  {}", line);
+        }
+        text += '\n';
+    }
     const std::vector<double> errors = absolute_errors(cases);
     if (!errors.empty()) {
         text +=

@@ -41,7 +41,9 @@ TrainingResult simulate(const Scenario& scenario, const TrainingSpec& spec,
     try {
         return simulate_training(spec, options);
     } catch (const InputError& e) {
-        throw InputError(fmt::format("{}: plan: {}", scenario.file.string(), e.what()));
+        const std::string text = e.what();
+        if (!text.starts_with("schedule ")) throw;
+        throw InputError(fmt::format("{}: plan: {}", scenario.file.string(), text));
     }
 }
 

@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "core/config.hpp"
 #include "core/error.hpp"
 
 namespace orrery {
@@ -32,8 +31,9 @@ std::vector<ValidationCase> find_validation_cases(const fs::path& directory,
     return cases;
 }
 
-ValidationBounds load_bounds(const fs::path& file) {
-    const ConfigNode root = ConfigNode::load(file);
+ValidationBounds load_bounds(const fs::path& file) { return read_bounds(ConfigNode::load(file)); }
+
+ValidationBounds read_bounds(const ConfigNode& root) {
     ValidationBounds bounds;
     for (const std::string& name : root.keys()) {
         const ConfigNode entry = root.at(name);

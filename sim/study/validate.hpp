@@ -8,10 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "core/config.hpp"
+
 namespace orrery {
 
 struct ValidationCase {
-    std::string name;  // "deepseek_v3/insights_table4_mpft"
+    std::string name;  // "deepseek_v3/insights_table_4_mpft"
     std::filesystem::path file;
 };
 
@@ -21,6 +23,7 @@ std::vector<ValidationCase> find_validation_cases(const std::filesystem::path& d
 
 // Largest allowed |error| (1 = 100 %) by case name and metric; empty where there is no bound.
 using ValidationBounds = std::map<std::string, std::map<std::string, double>>;
+ValidationBounds read_bounds(const ConfigNode& root);
 ValidationBounds load_bounds(const std::filesystem::path& file);
 std::optional<double> bound_of(const ValidationBounds& bounds, const std::string& case_name,
                                const std::string& metric);

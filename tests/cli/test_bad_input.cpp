@@ -51,9 +51,7 @@ TEST(BadInput, MalformedJson) {
 
 TEST(BadInput, UnknownKey) {
     expect_bad_setting(kLlama, "plan.shedule=1f1b",
-                       "plan.shedule = \"1f1b\": is not a known key; known here: cp, dp, ep, "
-                       "framework_memory, micro_batch_size, placement, pp, precision, recompute, "
-                       "schedule, stages, tp, virtual_stages, zero_stage");
+                       "plan.shedule = \"1f1b\": is not a known key; did you mean schedule?");
 }
 
 TEST(BadInput, WrongUnit) {
@@ -66,8 +64,7 @@ TEST(BadInput, WrongUnit) {
 }
 
 TEST(BadInput, PlanThatDoesNotDivide) {
-    expect_bad_setting(kLlama, "plan.tp=3",
-                       "plan.tp = 3: must divide the number of attention heads, 32");
+    expect_bad_setting(kLlama, "plan.tp=3", "plan.tp = 3: must divide the attention heads, 32");
     expect_bad_setting(kDeepSeek, "plan.ep=96",
                        "plan.ep = 96: must divide the number of experts, 256");
     expect_bad_setting(kDeepSeek, "plan.pp=64",
@@ -104,7 +101,8 @@ TEST(BadInput, SettingsAndOptions) {
     expect_bad({"run", kLlama, "--trace-ranks", "8"}, "--trace-ranks 8: must be from 0 to 7");
     expect_bad({"run", kLlama, "--nope"}, "The following argument was not expected: --nope");
     expect_bad({"validate", "no such case"},
-               "scenarios/validation: no case matches \"no such case\"");
+               std::filesystem::current_path().string() +
+                   "/scenarios/validation: no case matches \"no such case\"");
     const ProcessResult unknown = run_orrery({"rum", kLlama});
     EXPECT_EQ(unknown.exit_code, 2);
     EXPECT_THAT(unknown.error, StartsWith("error: rum: is not a command; known: run, compare"));
