@@ -24,6 +24,21 @@ if(ORRERY_SANITIZE)
     add_link_options(-fsanitize=address,undefined)
 endif()
 
+# orrery_precompile(TARGET): the headers most files include, parsed once. The sanitizer build does
+# without, so that every file is compiled on its own includes somewhere.
+function(orrery_precompile target)
+    if(NOT ORRERY_PCH)
+        return()
+    endif()
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
+    if(target STREQUAL orrery_core)
+        target_precompile_headers(${target} PRIVATE <algorithm> <array> <cmath> <filesystem>
+            <functional> <map> <memory> <optional> <string> <vector> <fmt/format.h>)
+    else()
+        target_precompile_headers(${target} REUSE_FROM orrery_core)
+    endif()
+endfunction()
+
 # orrery_module(NAME [DEPS module...] [LIBS library...]): library orrery_NAME from every .cpp of the
 # folder. A folder without .cpp files becomes a header-only target.
 function(orrery_module name)
@@ -37,6 +52,7 @@ function(orrery_module name)
         add_library(orrery_${name} STATIC ${sources})
         target_include_directories(orrery_${name} PUBLIC ${CMAKE_SOURCE_DIR}/sim)
         target_link_libraries(orrery_${name} PUBLIC ${links})
+        orrery_precompile(orrery_${name})
     else()
         add_library(orrery_${name} INTERFACE)
         target_include_directories(orrery_${name} INTERFACE ${CMAKE_SOURCE_DIR}/sim)
