@@ -52,8 +52,72 @@ AttentionPass parse_attention_pass(const std::string& text, const std::string& w
 AttentionTimes::AttentionTimes(const AcceleratorProfile& profile)
     : all_sms_(profile.sms.value.value()), copy_bandwidth_(profile.copy_bandwidth.value.value()) {
     for (const DataTable* table : profile.find_tables("attention")) read_rows(*table);
-    for (Curve& curve : curves_) curve.error = summarise(errors_of(curve.rates)).mean;
+    settle();
     if (const DataTable* table = profile.find_table("attention_decode")) decode_ = *table;
+    if (const DataTable* table = profile.find_table("attention_sms")) read_limited(*table);
+}
+
+double AttentionTimes::blocks_per_sm(const Attention& a) const {
+    return static_cast<double>(a.sequences * a.query_heads) *
+           std::ceil(static_cast<double>(a.query_length) / kBlockRows) / all_sms_;
+}
+
+// Finds the tail of each pass, then what every curve would reach without one.
+void AttentionTimes::settle() {
+    // The row with the most blocks counts, the fastest of several.
+    const auto less = [](const Sample& a, const Sample& b) {
+        return std::pair(a.blocks, a.rate) < std::pair(b.blocks, b.rate);
+    };
+    std::map<AttentionPass, std::vector<double>> tails;
+    for (const Curve& curve : curves_) {
+        for (const auto& [length, samples] : curve.samples) {
+            const auto most = std::max_element(samples.begin(), samples.end(), less);
+            for (const Sample& s : samples) {
+                if (s.blocks >= most->blocks) continue;
+                const double ratio = most->rate / s.rate;
+                tails[curve.pass].push_back((ratio - 1) / (1 / s.blocks - ratio / most->blocks));
+            }
+        }
+    }
+    for (auto& [pass, values] : tails) {
+        std::nth_element(values.begin(),
+                         values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
+                         values.end());
+        tail_[pass] = std::max(0.0, values[values.size() / 2]);
+    }
+    for (Curve& curve : curves_) {
+        for (const auto& [length, samples] : curve.samples) {
+            const auto most = std::max_element(samples.begin(), samples.end(), less);
+            curve.rates[length] = most->rate * (1 + tail_[curve.pass] / most->blocks);
+        }
+        curve.error = summarise(errors_of(curve.rates)).mean;
+    }
+}
+
+void AttentionTimes::read_limited(const DataTable& table) {
+    const auto pass = table.column("pass"), sm = table.column("sm");
+    const auto slowdown = table.column("slowdown");
+    for (std::size_t i = 0; i < table.rows(); ++i) {
+        const std::string where = fmt::format("{}: rows[{}].pass", table.file, i);
+        limited_[parse_attention_pass(table.texts[i][pass], where)][table.numbers[i][sm]] =
+            table.numbers[i][slowdown];
+    }
+}
+
+// Time on `sms` SMs over time on all. Below the fewest measured, in proportion to the SMs.
+double AttentionTimes::slowdown(AttentionPass pass, double sms) const {
+    if (sms >= all_sms_) return 1;
+    const auto known = limited_.find(pass);
+    if (known == limited_.end()) return all_sms_ / sms;
+    const auto above = known->second.lower_bound(sms);
+    if (above == known->second.begin() && above->first > sms) {
+        return above->second * above->first / sms;
+    }
+    const double x1 = above == known->second.end() ? all_sms_ : above->first;
+    const double y1 = above == known->second.end() ? 1 : above->second;
+    if (x1 == sms) return y1;
+    const auto below = std::prev(above);
+    return below->second + (y1 - below->second) * (sms - below->first) / (x1 - below->first);
 }
 
 void AttentionTimes::read_rows(const DataTable& table) {
@@ -83,8 +147,7 @@ void AttentionTimes::read_rows(const DataTable& table) {
         if (curve == nullptr) continue;
         const double rate =
             timed ? flops(Operator{"", a}).value() / (row[value] * 1e-6) : row[value] * 1e12;
-        double& best = curve->rates[row[length]];
-        best = std::max(best, rate);
+        curve->samples[row[length]].push_back({rate, blocks_per_sm(a)});
     }
 }
 
@@ -96,7 +159,7 @@ AttentionTimes::Curve* AttentionTimes::curve_for(const Attention& a, const Prove
             return c.from.source == from.source ? &c : nullptr;
         }
     }
-    curves_.push_back({a.pass, a.causal, a.query_key_dim, a.value_dim, from, {}, 0});
+    curves_.push_back({a.pass, a.causal, a.query_key_dim, a.value_dim, from, {}, {}, 0});
     return &curves_.back();
 }
 
@@ -140,11 +203,14 @@ std::optional<Estimate> AttentionTimes::time(const Attention& a, double sms) con
     if (curve == nullptr) return std::nullopt;
     double length = static_cast<double>(a.key_length);
     if (a.window > 0) length = std::min(length, static_cast<double>(a.window));
-    const double blocks = static_cast<double>(a.sequences * a.query_heads) *
-                          std::ceil(static_cast<double>(a.query_length) / kBlockRows);
-    const double busy = std::min(sms, blocks) / all_sms_;
+    const double blocks = blocks_per_sm(a);
+    const auto tail = tail_.find(a.pass);
+    const double waiting = 1 + (tail == tail_.end() ? 0 : tail->second / blocks);
+    // Without a measured tail, fewer blocks than SMs leave the others idle.
+    const double busy = tail == tail_.end() ? std::min(1.0, blocks) : 1;
     Estimate estimate;
-    estimate.time = flops(Operator{"", a}) / FlopsPerSecond(rate_at(curve->rates, length) * busy);
+    estimate.time = flops(Operator{"", a}) / FlopsPerSecond(rate_at(curve->rates, length) * busy) *
+                    waiting * (blocks * all_sms_ <= sms ? 1 : slowdown(a.pass, sms));
     const bool exact = curve->causal == a.causal && curve->query_key_dim == a.query_key_dim &&
                        curve->value_dim == a.value_dim && a.window == 0 &&
                        a.query_length == a.key_length;

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
-#include "hardware/gemm_time.hpp"
 
 namespace orrery {
 
@@ -65,42 +64,6 @@ Sourced<Ratio> Contention::slowdown(OperatorClass c, const CommunicationLoad& lo
         x0 = p.bandwidth, y0 = value = p.slowdown;
     }
     return {Ratio(std::max(1.0, value)), known->second.front().from};  // beyond the last: held
-}
-
-SustainedRates::SustainedRates(const AcceleratorProfile& profile) {
-    for (const DataTable* table : profile.find_tables("sustained")) {
-        const auto precision = table->column("precision"), burst = table->column("burst_TFLOPS");
-        const auto sustained = table->column("sustained_TFLOPS");
-        for (std::size_t i = 0; i < table->rows(); ++i) {
-            const std::string where = fmt::format("{}: rows[{}].precision", table->file, i);
-            rates_.try_emplace(parse_precision(table->texts[i][precision], where),
-                               Rate{table->numbers[i][burst] * 1e12,
-                                    table->numbers[i][sustained] * 1e12, table->from.origin});
-        }
-    }
-}
-
-void SustainedRates::apply(Estimate& estimate, Flops work, Precision precision,
-                           double best_rate) const {
-    auto known = rates_.find(precision);
-    double limit = 0;
-    Origin origin = Origin::derived;
-    if (known != rates_.end()) {
-        limit = known->second.sustained;
-        origin = known->second.origin;
-    } else if (!rates_.empty() && best_rate > 0) {
-        known = std::prev(rates_.end());  // fp8_block where fp8_tensor has none
-        limit = best_rate * known->second.sustained / known->second.burst;
-    } else {
-        estimate.rule += ", no sustained rate known: as in a burst";
-        estimate.origin = weakest(estimate.origin, Origin::assumed);
-        return;
-    }
-    const Seconds least = work / FlopsPerSecond(limit);
-    estimate.rule += ", sustained";
-    if (least <= estimate.time) return;
-    estimate.time = least;
-    estimate.origin = weakest(estimate.origin, origin);
 }
 
 }  // namespace orrery

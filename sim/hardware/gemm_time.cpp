@@ -97,7 +97,7 @@ void GemmTimes::add_rows(Family& target, const std::vector<Row>& rows) {
             tile_time(tile_problem(row.gemm), device_, constants_.at(row.gemm.precision));
         target.all_sms.add(position_of(row.gemm), row.time / model);
     }
-    target.error = summarise(target.all_sms.leave_one_out()).mean;
+    target.error = target.all_sms.typical_error();
     for (const Row& row : rows) {
         if (row.sms >= device_.all_sms) continue;
         TileDevice limited = device_;
@@ -187,6 +187,12 @@ std::optional<Estimate> GemmTimes::time(const Gemm& gemm, double sms) const {
     if (!residual) return std::nullopt;
     Estimate estimate;
     estimate.time = Seconds(tile_time(tile_problem(gemm), device, *constants) * residual->value);
+    // Away from measured points fewer SMs are never faster.
+    if (sms < device_.all_sms && residual->distance > 0) {
+        const double all = tile_time(tile_problem(gemm), device_, *constants) *
+                           this->residual(priced, device_.all_sms)->value;
+        estimate.time = std::max(estimate.time, Seconds(all));
+    }
     estimate.origin = scaled ? weakest(residual->origin, Origin::derived) : residual->origin;
     estimate.spread = residual->error * std::min(residual->distance, 3.0) / kScale[0];
     const char* how = residual->distance == 0        ? "measured point"

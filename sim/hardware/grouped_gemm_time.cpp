@@ -49,7 +49,7 @@ GroupLayout parse_layout(const std::string& text, const std::string& where) {
 GroupedGemmTimes::GroupedGemmTimes(const AcceleratorProfile& profile, const GemmTimes& dense)
     : dense_(dense) {
     for (const DataTable* table : profile.find_tables("grouped_gemm")) read_rows(*table);
-    for (auto& [key, known] : families_) known.error = summarise(known.table.leave_one_out()).mean;
+    for (auto& [key, known] : families_) known.error = known.table.typical_error();
 }
 
 void GroupedGemmTimes::read_rows(const DataTable& table) {

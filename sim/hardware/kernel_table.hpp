@@ -20,24 +20,27 @@ class KernelTable {
         double value = 1;
         double distance = std::numeric_limits<double>::infinity();  // to the nearest point, octaves
     };
-    static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
-
     // scale: how far one octave along each axis separates two points.
     explicit KernelTable(Position scale = {1, 1, 1}) : scale_(scale) {}
     void add(const Position& position, double value);
     std::size_t size() const { return points_.size(); }
     bool empty() const { return points_.empty(); }
+    std::vector<double> values() const;
 
-    // Value at a position, point `skip` left out; 1 where the table is empty.
-    Reading read(const Position& position, std::size_t skip = kNone) const;
-    // Relative error of every point as read from the others.
+    // Value at a position; 1 where the table is empty. Of several points there the first counts.
+    Reading read(const Position& position) const;
+    // Relative error of every point as read from those at other positions.
     std::vector<double> leave_one_out() const;
+    // Mean absolute error of that, over at most 64 points spread evenly over the table.
+    double typical_error() const;
 
   private:
     struct Point {
         Position position;
         double value;
     };
+    Reading blend(const Position& position, bool without_same) const;
+    double left_out(const Point& point) const;
     Position scale_;
     std::vector<Point> points_;
 };

@@ -16,7 +16,8 @@ MemoryTimes::MemoryTimes(const AcceleratorProfile& profile)
       base_origin_(profile.copy_bandwidth.from.origin) {
     for (const DataTable* table : profile.find_tables("memory")) {
         const auto kind = table->column("kind"), columns = table->column("columns");
-        const auto bytes = table->column("bytes"), time = table->column("time_us");
+        const auto rows = table->column("rows"), bytes = table->column("bytes");
+        const auto time = table->column("time_us");
         const bool limited = table->has_column("sm");
         const auto sm = limited ? table->column("sm") : 0;
         for (std::size_t i = 0; i < table->rows(); ++i) {
@@ -27,12 +28,12 @@ MemoryTimes::MemoryTimes(const AcceleratorProfile& profile)
             Family& known = families_[table->texts[i][kind]];
             if (known.table.empty()) known.from = table->from;
             if (known.from.origin != table->from.origin) continue;
-            known.table.add(shape_position(row[bytes], row[columns], 1),
+            known.table.add(shape_position(row[rows] * row[columns], row[columns], 1),
                             row[time] * 1e-6 / model(row[bytes], 1, all_sms_));
         }
     }
     for (auto& [kind, known] : families_) {
-        known.error = summarise(known.table.leave_one_out()).mean;
+        known.error = known.table.typical_error();
     }
 }
 
@@ -43,22 +44,25 @@ double MemoryTimes::model(double bytes, double launches, double sms) const {
 
 Estimate MemoryTimes::time(const MemoryOp& op, double sms) const {
     const double bytes = (op.read + op.written).value();
-    const double launches = static_cast<double>(std::max<std::int64_t>(1, op.launches));
+    const auto launches = static_cast<double>(std::max<std::int64_t>(1, op.launches));
     Estimate estimate;
     double factor = 1;
     const auto known = families_.find(to_string(op.kind));
-    if (known != families_.end()) {
-        // A kernel of several launches is several kernels of its share of the bytes.
+    if (known != families_.end() && op.launches <= 1) {
+        const auto columns = static_cast<double>(op.columns);
         const auto reading = known->second.table.read(
-            shape_position(bytes / launches, static_cast<double>(op.columns), 1));
+            shape_position(static_cast<double>(op.rows) * columns, columns, 1));
         factor = reading.value;
         estimate.origin = known->second.from.origin;
-        if (reading.distance > 1.5) estimate.origin = weakest(estimate.origin, Origin::derived);
+        if (reading.distance > 3) estimate.origin = weakest(estimate.origin, Origin::derived);
         estimate.spread = known->second.error * std::min(reading.distance, 3.0);
-        estimate.rule = fmt::format("memory table {}", to_string(op.kind));
+        estimate.rule = fmt::format("memory table {}, {}", to_string(op.kind),
+                                    reading.distance == 0 ? "measured shape" : "interpolated");
     } else {
         estimate.origin = weakest(base_origin_, Origin::derived);
-        estimate.rule = "bytes over the copy bandwidth";
+        estimate.rule = launches > 1 ? "launches of the shortest kernel + bytes over the copy "
+                                       "bandwidth"
+                                     : "bytes over the copy bandwidth";
     }
     estimate.time = Seconds(model(bytes, launches, sms) * factor);
     return estimate;

@@ -1,11 +1,12 @@
 #pragma once
 // Kernels bound by memory traffic.
 //
-//   t = launches floor + bytes / (copy bandwidth share(S)) K(bytes, columns)
+//   t = (floor + bytes / (copy bandwidth share(S))) K(elements, columns)    one kernel
+//   t = launches floor + bytes / (copy bandwidth share(S))                  a run of small kernels
 //   share(S) = min(1, S / SMs that saturate the memory)
 //
 // K is measured / model of the kind (family "memory": kind, rows, columns, bytes, time_us; optional
-// sm), 1 where no table has the kind.
+// sm, cache, clock), 1 where no table has the kind.
 
 #include <map>
 #include <optional>

@@ -8,6 +8,7 @@
 #include "hardware/gemm_time.hpp"
 #include "hardware/grouped_gemm_time.hpp"
 #include "hardware/memory_time.hpp"
+#include "hardware/sustained.hpp"
 
 namespace orrery {
 
@@ -19,7 +20,8 @@ struct OperatorTimeModel::Impl {
           attention(profile),
           memory(profile),
           contention(profile),
-          sustained(profile) {}
+          sustained(profile,
+                    [this](const Operator& op, double on) { return burst(op, on).time.value(); }) {}
 
     AcceleratorProfile profile;
     GemmTimes gemm;
@@ -27,7 +29,7 @@ struct OperatorTimeModel::Impl {
     AttentionTimes attention;
     MemoryTimes memory;
     Contention contention;
-    SustainedRates sustained;
+    SustainedTimes sustained;
 
     double sms(const Conditions& conditions) const {
         const double all = profile.sms.value.value();
@@ -60,13 +62,25 @@ struct OperatorTimeModel::Impl {
         return estimate;
     }
 
-    Estimate compute(const Operator& op, std::optional<Estimate> known, Precision precision,
-                     const Conditions& conditions) const {
-        Estimate estimate = known ? std::move(*known) : roofline(op, precision, sms(conditions));
-        if (conditions.clock == Clock::sustained) {
-            sustained.apply(estimate, flops(op), precision, gemm.best_rate(precision));
+    // Alone, at full clock.
+    Estimate burst(const Operator& op, double on) const {
+        std::optional<Estimate> known;
+        Precision precision = Precision::bf16;
+        if (const auto* g = std::get_if<Gemm>(&op.shape)) {
+            known = gemm.time(*g, on);
+            precision = g->precision;
+        } else if (const auto* e = std::get_if<GroupedGemm>(&op.shape)) {
+            known = grouped.time(*e, on);
+            precision = e->precision;
+        } else if (const auto* a = std::get_if<Attention>(&op.shape)) {
+            known = attention.time(*a, on);
+        } else if (const auto* m = std::get_if<MemoryOp>(&op.shape)) {
+            return memory.time(*m, on);
+        } else {
+            throw SimulationError(fmt::format(
+                "operator {}: a communication has no time on one accelerator", op.name));
         }
-        return estimate;
+        return known ? *known : roofline(op, precision, on);
     }
 };
 
@@ -77,22 +91,9 @@ OperatorTimeModel::OperatorTimeModel(OperatorTimeModel&&) noexcept = default;
 
 Estimate OperatorTimeModel::time(const Operator& op, const Conditions& conditions) const {
     const double sms = impl_->sms(conditions);
-    if (const auto* gemm = std::get_if<Gemm>(&op.shape)) {
-        return impl_->compute(op, impl_->gemm.time(*gemm, sms), gemm->precision, conditions);
-    }
-    if (const auto* grouped = std::get_if<GroupedGemm>(&op.shape)) {
-        return impl_->compute(op, impl_->grouped.time(*grouped, sms), grouped->precision,
-                              conditions);
-    }
-    if (const auto* attention = std::get_if<Attention>(&op.shape)) {
-        return impl_->compute(op, impl_->attention.time(*attention, sms), Precision::bf16,
-                              conditions);
-    }
-    if (const auto* memory = std::get_if<MemoryOp>(&op.shape)) {
-        return impl_->memory.time(*memory, sms);
-    }
-    throw SimulationError(
-        fmt::format("operator {}: a communication has no time on one accelerator", op.name));
+    Estimate estimate = impl_->burst(op, sms);
+    if (conditions.clock == Clock::sustained) impl_->sustained.apply(estimate, op, sms);
+    return estimate;
 }
 
 Sourced<Ratio> OperatorTimeModel::slowdown(OperatorClass c, const CommunicationLoad& load) const {

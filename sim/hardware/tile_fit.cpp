@@ -8,17 +8,21 @@ namespace orrery {
 
 std::vector<TileSample> tile_samples(const AcceleratorProfile& profile, Precision precision) {
     std::vector<TileSample> samples;
-    const DataTable* table = profile.find_table("gemm");
-    if (table == nullptr) return samples;
-    const auto kind = table->column("precision"), m = table->column("m"), n = table->column("n");
-    const auto k = table->column("k"), sm = table->column("sm"), time = table->column("time_us");
-    for (std::size_t i = 0; i < table->rows(); ++i) {
-        const auto& row = table->numbers[i];
-        if (table->texts[i][kind] != to_string(precision)) continue;
-        if (row[sm] < profile.sms.value.value()) continue;
-        const auto integer = [&](std::size_t c) { return static_cast<std::int64_t>(row[c]); };
-        const Gemm gemm{integer(m), integer(n), integer(k), precision, false};
-        samples.push_back({tile_problem(gemm), row[time] * 1e-6});
+    for (const DataTable* table : profile.find_tables("gemm")) {
+        if (table->from.origin != profile.find_table("gemm")->from.origin) continue;
+        const auto kind = table->column("precision"), m = table->column("m");
+        const auto n = table->column("n"), k = table->column("k"), time = table->column("time_us");
+        for (std::size_t i = 0; i < table->rows(); ++i) {
+            const auto& row = table->numbers[i];
+            const double all = profile.sms.value.value();
+            if (table->texts[i][kind] != to_string(precision)) continue;
+            if (table->number(i, "sm", all) < all || table->number(i, "accumulate", 0) != 0) {
+                continue;
+            }
+            const auto integer = [&](std::size_t c) { return static_cast<std::int64_t>(row[c]); };
+            const Gemm gemm{integer(m), integer(n), integer(k), precision, false};
+            samples.push_back({tile_problem(gemm), row[time] * 1e-6});
+        }
     }
     return samples;
 }
@@ -51,7 +55,9 @@ TileFit fit_tile_model(const std::vector<TileSample>& samples, const TileDevice&
                     TileConstants trial = best.constants;
                     trial.*member *= factor;
                     const double error = tile_error(samples, device, trial);
-                    if (error < best.error - 1e-12) best = {trial, error}, improved = true;
+                    if (error > best.error * (1 - 1e-5)) continue;
+                    best = {trial, error};
+                    improved = true;
                 }
             }
         }

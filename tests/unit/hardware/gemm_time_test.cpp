@@ -4,9 +4,11 @@
 
 #include <cmath>
 #include <cstdio>
+#include <map>
 
 #include <gtest/gtest.h>
 
+#include "core/config.hpp"
 #include "core/random.hpp"
 #include "hardware/tile_fit.hpp"
 
@@ -43,20 +45,77 @@ TEST_F(MeasuredGemm, EveryMeasuredPointIsHit) {
 
 // The aim of the project: median at most 3 %, 95 % of the points within 12 %.
 TEST_F(MeasuredGemm, LeaveOneOut) {
-    double worst_median = 0, weighted_p95 = 0, points = 0;
     for (const TableError& e : model.leave_one_out()) {
-        if (e.table.rfind("gemm ", 0) != 0) continue;
+        if (!e.table.starts_with("gemm ")) continue;
         std::printf("%-32s %3zu points  median %4.1f %%  p95 %4.1f %%  worst %4.1f %%\n",
                     e.table.c_str(), e.errors.points, 100 * e.errors.median, 100 * e.errors.p95,
                     100 * e.errors.worst);
-        worst_median = std::max(worst_median, e.errors.median);
-        weighted_p95 += e.errors.p95 * static_cast<double>(e.errors.points);
-        points += static_cast<double>(e.errors.points);
+        const bool limited = e.table.ends_with("fewer SMs");
+        EXPECT_LE(e.errors.median, limited ? 0.045 : 0.03) << e.table;
         EXPECT_LE(e.errors.p95, 0.12) << e.table;
     }
-    EXPECT_GE(points, 270);
-    EXPECT_LE(worst_median, 0.045);  // fewer SMs, block-scaled
-    EXPECT_LE(weighted_p95 / points, 0.12);
+}
+
+// The first grid alone, as it stood before the others: the same aim.
+TEST_F(MeasuredGemm, LeaveOneOutOfTheFirstGridAlone) {
+    AcceleratorProfile first = profile;
+    std::erase_if(first.tables, [](const DataTable& t) {
+        return t.name == "gemm" && !t.file.ends_with("h100_sxm5_gemm.json");
+    });
+    for (const auto& family : GemmTimes(first).leave_one_out()) {
+        EXPECT_EQ(family.all_sms.points, 72U);
+        EXPECT_LE(family.all_sms.median, 0.03) << to_string(family.precision);
+        EXPECT_LE(family.all_sms.p95, 0.12) << to_string(family.precision);
+    }
+}
+
+// 100 random shapes a precision that no table holds, measured with the grid: m 16 to 16384, n 512
+// to 131072, k 256 to 32768.
+TEST_F(MeasuredGemm, HeldOutShapes) {
+    const ConfigNode file = ConfigNode::load(kProfiles + "/measured/h100_sxm5_gemm_grid.json");
+    const DataTable held = read_data_table(file.at("tables").at("gemm_held_out"), "held out");
+    std::map<std::string, std::vector<double>> errors;
+    for (std::size_t i = 0; i < held.rows(); ++i) {
+        const auto at = [&](const char* c) {
+            return static_cast<std::int64_t>(held.number(i, c, 0));
+        };
+        const std::string precision = held.text(i, "precision", "");
+        const Gemm gemm{at("m"), at("n"), at("k"), parse_precision(precision, "test")};
+        errors[precision].push_back(time(gemm).time.value() * 1e6 / held.number(i, "time_us", 0) -
+                                    1);
+    }
+    ASSERT_EQ(errors.size(), 3U);
+    for (const auto& [precision, list] : errors) {
+        const ErrorSummary e = summarise(list);
+        std::printf("held out %-10s %3zu shapes  median %4.1f %%  p95 %4.1f %%  worst %4.1f %%\n",
+                    precision.c_str(), e.points, 100 * e.median, 100 * e.p95, 100 * e.worst);
+        EXPECT_LE(e.median, 0.035) << precision;
+        EXPECT_LE(e.p95, 0.16) << precision;
+    }
+}
+
+// Under continuous load beside communication on 20 SMs at 100 GB/s: priced from the load without
+// communication and from the contention measured in bursts, compared with the measurement of both
+// together, which sets nothing.
+TEST_F(MeasuredGemm, SustainedTimesContentionIsWhatBothTogetherShowed) {
+    const ConfigNode file = ConfigNode::load(kProfiles + "/measured/h100_sxm5_sustained.json");
+    const DataTable both = read_data_table(file.at("tables").at("sustained"), "sustained");
+    std::vector<double> errors;
+    for (std::size_t i = 0; i < both.rows(); ++i) {
+        if (both.text(i, "load", "") != "layer_mix_112_beside_20_sms_100_GBps") continue;
+        if (both.text(i, "class", "") != "gemm") continue;
+        const auto at = [&](const char* c) {
+            return static_cast<std::int64_t>(both.number(i, c, 0));
+        };
+        const Gemm gemm{at("m"), at("n"), at("k"), Precision::fp8_block,
+                        both.text(i, "operator", "") == "gemm_accumulate"};
+        const double alone = time(gemm, {112, Clock::sustained}).time.value() * 1e6;
+        const double slowdown =
+            model.slowdown(OperatorClass::gemm, {20, BytesPerSecond(100e9)}).value.value();
+        errors.push_back(alone * slowdown / both.number(i, "time_us", 0) - 1);
+    }
+    ASSERT_EQ(errors.size(), 12U);
+    EXPECT_LE(summarise(errors).worst, 0.03);
 }
 
 // More work is never much faster: a larger m, n or k, or fewer SMs. The residual may dip by a few
@@ -75,10 +134,10 @@ TEST_F(MeasuredGemm, MoreWorkIsNotFaster) {
         const double ratio = time(small).time / time(large).time;
         worst = std::max(worst, ratio);
         const double fewer = time(small).time / time(small, {112}).time;
-        EXPECT_LE(fewer, 1.12) << small.m << " " << small.n << " " << small.k;
+        EXPECT_LE(fewer, 1 + 1e-9) << small.m << " " << small.n << " " << small.k;
     }
     std::printf("doubling a dimension: at worst %.1f %% faster\n", 100 * (worst - 1));
-    EXPECT_LE(worst, 1.10);
+    EXPECT_LE(worst, 1.12);
 }
 
 // Faster than the arithmetic peak or the memory is impossible, and absurdly slow is suspicious.
@@ -97,14 +156,23 @@ TEST_F(MeasuredGemm, ShapesOffTheGridStayPhysical) {
     }
 }
 
-// 8192 x 7168 x 16384 in BF16 is 1.924e12 FLOP; at the 750 TFLOP/s measured under continuous load
-// it takes at least 2,565 us, in a burst 2,534 us were measured. A small GEMM is not power-limited.
+// 8192 x 7168 x 16384 in BF16 is 1.924e12 FLOP; 750 TFLOP/s were measured under continuous load:
+// 2,565 us. In the mix of a layer the block-scaled 4096 x 7168 x 16384 takes 784.654 us, 848.912 us
+// on 112 SMs. Nothing gets faster.
 TEST_F(MeasuredGemm, SustainedClock) {
-    const Gemm large{8192, 7168, 16384, Precision::bf16};
-    EXPECT_NEAR(time(large, {0, Clock::sustained}).time.value() * 1e6,
-                2.0 * 8192 * 7168 * 16384 / 750e6, 0.01);
-    const Gemm small{64, 2112, 7168, Precision::bf16};
-    EXPECT_EQ(time(small, {0, Clock::sustained}).time, time(small).time);
+    const auto us = [&](const Gemm& gemm, std::int64_t sms) {
+        return time(gemm, {sms, Clock::sustained}).time.value() * 1e6;
+    };
+    EXPECT_NEAR(us({8192, 7168, 16384, Precision::bf16}, 0), 2.0 * 8192 * 7168 * 16384 / 750e6,
+                0.1);
+    EXPECT_NEAR(us({4096, 7168, 16384, Precision::fp8_block}, 0), 784.654, 1e-3);
+    EXPECT_NEAR(us({4096, 7168, 16384, Precision::fp8_block}, 112), 848.912, 1e-3);
+    for (const std::int64_t m : {64, 512, 4096}) {
+        const Gemm gemm{m, 2112, 7168, Precision::fp8_tensor};
+        const double ratio = time(gemm, {0, Clock::sustained}).time / time(gemm).time;
+        EXPECT_GE(ratio, 1);
+        EXPECT_LE(ratio, 1.3);
+    }
 }
 
 TEST_F(MeasuredGemm, TheProfilesConstantsAreTheFit) {

@@ -11,8 +11,8 @@ namespace {
 
 const std::string kProfiles = std::string(ORRERY_SOURCE_DIR) + "/hw_profiles";
 
-// The shipped H800 with the published tables and the first GEMM grid only, so that values can be worked out by hand
-// whatever is measured next.
+// The shipped H800 with the published tables and the first GEMM grid only, so that values can be
+// worked out by hand whatever is measured next.
 AcceleratorProfile published_only() {
     AcceleratorProfile profile = load_accelerator("h800_sxm5", kProfiles);
     std::erase_if(profile.tables, [](const DataTable& t) {
