@@ -30,8 +30,7 @@ struct CommandContext {
     std::string color = "auto";                     // --color auto|always|never
     std::vector<std::string> sets;                  // --set key=value, in order
     std::optional<std::filesystem::path> profiles;  // --profiles DIR
-    std::vector<std::string> command_line;          // as typed
-    ProgramStamp program;                           // version, commit, dirty
+    ProgramStamp program;                           // version, commit, dirty, command line
     std::ostream& out;                              // answers
     std::ostream& error;                            // errors and progress
     int exit_code = 0;                              // set by the command
@@ -52,7 +51,7 @@ struct CommandContext {
 void add_scenario_options(CLI::App& command, CommandContext& context);
 
 // Each adds one subcommand; its callback writes to context.out, sets context.exit_code, and throws
-// InputError or SimulationError. Defined in command_<name>.cpp and listed in CMakeLists.txt.
+// InputError or SimulationError. Defined in command_<name>.cpp and listed in main.cpp.
 void add_run_command(CLI::App& app, CommandContext& context);
 void add_compare_command(CLI::App& app, CommandContext& context);
 void add_validate_command(CLI::App& app, CommandContext& context);

@@ -9,13 +9,18 @@
 #include <CLI/CLI.hpp>
 
 #include "app/command.hpp"
-#include "app/command_table.hpp"
 #include "app/interrupt.hpp"
 #include "app/program_stamp.hpp"
 #include "core/error.hpp"
 
 namespace orrery {
 namespace {
+
+// Every command, in the order of the help.
+constexpr void (*kCommands[])(CLI::App&, CommandContext&) = {
+    add_run_command,      add_compare_command,  add_validate_command, add_model_command,
+    add_schedule_command, add_operator_command, add_profile_command,
+};
 
 constexpr int kBadInput = 2;
 constexpr int kCannotGoOn = 3;
@@ -69,11 +74,11 @@ std::string version_line(const ProgramStamp& stamp) {
 int run_command_line(int argc, char** argv) {
     CommandContext context(std::cout, std::cerr);
     context.program = program_stamp();
-    context.command_line.assign(argv, argv + argc);
+    context.program.command_line.assign(argv, argv + argc);
     CLI::App app("Orrery predicts what an LLM cluster will do: time, memory, cost.", "orrery");
     app.set_version_flag("--version", version_line(context.program));
     app.require_subcommand(1);
-    for (const auto add_command : command_table()) add_command(app, context);
+    for (const auto add_command : kCommands) add_command(app, context);
     for (CLI::App* command : app.get_subcommands({})) add_common_options(*command, context);
     if (argc > 1 && argv[1][0] != '-' && !has_command(app, argv[1])) {
         std::cerr << "error: " << unknown_command(app, argv[1]) << '\n';

@@ -48,11 +48,18 @@ struct SourceUsed {
     Provenance from;
 };
 
-// Which program produced the result.
+// Which program produced the result, and how it was called.
 struct ProgramStamp {
     std::string version;
     std::string commit;
     bool dirty = false;
+    std::vector<std::string> command_line = {};
+};
+
+// A file or directory the run read.
+struct InputFile {
+    std::string path;
+    std::string hash;  // of its bytes, hexadecimal
 };
 
 struct RunResult {
@@ -66,6 +73,7 @@ struct RunResult {
     std::vector<std::string>
         notes;  // sentences for the reader: what overflows, what is not modelled
     std::vector<SourceUsed> sources;
+    std::vector<InputFile> inputs;
     std::int64_t events = 0;
     std::int64_t operators = 0;        // of all ranks represented, folded or not
     std::int64_t ranks = 0;            // ranks represented

@@ -89,10 +89,17 @@ void write_result(JsonWriter& json, const RunResult& result) {
     for (const std::string& note : result.notes) json.value(note);
     json.end_array();
     write_sources(json, result);
+    json.key("inputs").begin_array();
+    for (const InputFile& input : result.inputs) {
+        json.begin_object().field("path", input.path).field("hash", input.hash).end_object();
+    }
+    json.end_array();
     json.field("fingerprint", result.fingerprint);
     json.key("program").begin_object();
     json.field("version", result.program.version).field("commit", result.program.commit);
-    json.field("dirty", result.program.dirty).end_object();
+    json.field("dirty", result.program.dirty).key("command_line").begin_array(true);
+    for (const std::string& argument : result.program.command_line) json.value(argument);
+    json.end_array().end_object();
     json.field("wall_seconds", result.wall_seconds);
     json.end_object();
 }

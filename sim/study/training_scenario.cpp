@@ -249,8 +249,8 @@ void check_sizes(Reader& reader, const ConfigNode& plan_node) {
 TrainingScenario read_training_scenario(const Scenario& scenario, const fs::path& profiles) {
     Reader reader{scenario, profiles, {}};
     const ConfigNode& document = scenario.document;
-    const ConfigNode model_node = document.at("model");
-    reader.spec().model = load_model(resolve_file(model_node, scenario.file));
+    reader.result.model_file = resolve_file(document.at("model"), scenario.file);
+    reader.spec().model = load_model(reader.result.model_file);
     read_cluster(reader);
     read_train(reader);
     read_run(reader);

@@ -14,6 +14,7 @@ namespace orrery {
 
 struct TrainingScenario {
     TrainingSpec spec;
+    std::filesystem::path model_file;
     std::string used;                 // JSON text
     std::vector<SourceUsed> sources;  // stated inputs: clock, jitter, routing, overrides
     std::vector<std::string> notes;
