@@ -106,7 +106,10 @@ std::optional<Estimate> GroupedGemmTimes::time(const GroupedGemm& gemm, double s
         const auto reading = known->second.table.read(position_of(gemm));
         factor = reading.value;
         estimate.origin = known->second.from.origin;
-        estimate.spread = known->second.error * std::min(reading.distance, 3.0);
+        // A handful of rows that agree says little of other shapes: at least the dense table's
+        // error.
+        estimate.spread = std::max(known->second.error, dense ? dense->error : 0) *
+                          std::min(reading.distance, 3.0);
         if (reading.distance > 1.5) estimate.origin = weakest(estimate.origin, Origin::derived);
         estimate.rule = fmt::format(
             "grouped_gemm table {} {}, {}", to_string(gemm.layout), to_string(gemm.precision),
