@@ -23,6 +23,14 @@ std::string label_of(const CompareColumn& column) {
     return text;
 }
 
+std::string settings_of(const CompareColumn& column) {
+    std::string text;
+    for (const auto& [key, value] : column.settings) {
+        text += fmt::format("{}{}={}", text.empty() ? "" : ", ", key, value);
+    }
+    return text;
+}
+
 const RunResult* reference_of(const std::vector<CompareColumn>& columns) {
     for (const CompareColumn& column : columns) {
         if (column.result != nullptr) return column.result;
@@ -80,12 +88,12 @@ std::string render_remarks(const std::vector<CompareColumn>& columns, const Term
     };
     for (const CompareColumn& column : columns) {
         if (column.result == nullptr) {
-            add(fmt::format("{} is impossible: {}", label_of(column), column.impossible));
+            add(fmt::format("{} is impossible: {}", settings_of(column), column.impossible));
             continue;
         }
         const Metric* fits = column.result->find("fits_memory");
         if (fits == nullptr || fits->value != 0 || column.result->notes.empty()) continue;
-        add(fmt::format("{}: {}", label_of(column), column.result->notes.front()));
+        add(fmt::format("{}: {}", settings_of(column), column.result->notes.front()));
     }
     return text.empty() ? "" : text + "\n";
 }

@@ -69,6 +69,15 @@ std::string_view meaning(Origin origin) {
     return "";
 }
 
+// False for passes that the schedule does not have: no line for them, unless one was published.
+bool happens(const RunResult& result, const Metric& metric) {
+    if (published_of(result, metric.name) != nullptr) return true;
+    const Metric* pairs = result.find("time_1f1b");
+    const bool no_pairs = pairs != nullptr && pairs->value == 0;
+    if (metric.name == "time_1f1b" || metric.name == "chunk_pair_time") return !no_pairs;
+    return metric.name != "time_1w" || metric.value != 0;
+}
+
 std::vector<std::string> metric_cells(const RunResult& result, const Metric& metric,
                                       bool with_published) {
     std::vector<std::string> cells = {metric.title.empty() ? metric.name : metric.title,
@@ -111,6 +120,17 @@ std::string citations(const RunResult& result, const TerminalStyle& style) {
     return text;
 }
 
+// Names of the numbers of this origin, once each.
+std::string names_of(const RunResult& result, Origin origin) {
+    std::set<std::string> seen;
+    std::string names;
+    for (const SourceUsed& source : result.sources) {
+        if (source.from.origin != origin || !seen.insert(source.name).second) continue;
+        names += fmt::format("{}{}", names.empty() ? "" : ", ", source.name);
+    }
+    return names;
+}
+
 std::string origin_legend(const RunResult& result, const TerminalStyle& style) {
     std::set<Origin> seen;
     for (const Metric& metric : result.metrics) seen.insert(metric.origin);
@@ -118,6 +138,10 @@ std::string origin_legend(const RunResult& result, const TerminalStyle& style) {
     for (const Origin origin : seen) {
         sentence += fmt::format("{} {} = {}", origin == *seen.begin() ? "" : ";", to_string(origin),
                                 meaning(origin));
+    }
+    const std::string names = seen.empty() ? "" : names_of(result, *seen.rbegin());
+    if (!names.empty()) {
+        sentence += fmt::format(". {} here: {}", to_string(*seen.rbegin()), names);
     }
     std::string text;
     for (const std::string& line : wrapped(sentence, static_cast<std::size_t>(style.width - 2))) {
@@ -157,6 +181,7 @@ std::string render_metrics(const RunResult& result, const TerminalStyle& style) 
     TextTable table(columns);
     std::string_view heading;
     for (const Metric& metric : result.metrics) {
+        if (!happens(result, metric)) continue;
         if (heading_of(metric.name) != heading) {
             heading = heading_of(metric.name);
             table.add_section(std::string(heading));

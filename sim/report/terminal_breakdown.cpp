@@ -14,8 +14,9 @@
 namespace orrery {
 namespace {
 
-constexpr std::size_t kLongestTable = 24;  // rows printed; the others are in result.json
-constexpr std::size_t kBarWidth = 20;      // columns of a full bar
+constexpr std::size_t kLongestTable = 24;    // rows printed; the others are in result.json
+constexpr std::size_t kLongestSource = 120;  // columns of a citation
+constexpr std::size_t kBarWidth = 20;        // columns of a full bar
 
 std::optional<double> number_in(const Cell& cell) {
     if (const auto* number = std::get_if<double>(&cell)) return *number;
@@ -112,6 +113,12 @@ std::string render_summary(const ResultTable& table, const TerminalStyle& style)
     return text.render(style.width, style.color);
 }
 
+// A citation's beginning: the whole of it is in result.json.
+std::string shortened(const std::string& source) {
+    if (display_width(source) <= kLongestSource) return source;
+    return wrapped(source, kLongestSource).front() + " ...";
+}
+
 }  // namespace
 
 std::string render_breakdown(const ResultTable& table, const TerminalStyle& style) {
@@ -153,9 +160,9 @@ std::string render_sources(const RunResult& result, const TerminalStyle& style) 
         const std::size_t others = sources.size() - 1;
         table.add_row({origin, key.second,
                        others == 0 ? first.value : fmt::format("{} rules", sources.size()),
-                       others == 0 ? first.from.source
+                       others == 0 ? shortened(first.from.source)
                                    : fmt::format("{}; and {} more in result.json",
-                                                 first.from.source, others)});
+                                                 shortened(first.from.source), others)});
     }
     return fmt::format(
         "\n{}\n{}",

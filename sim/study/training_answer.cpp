@@ -41,10 +41,14 @@ void add_metrics(RunResult& result, const TrainingSpec& spec, const TrainingResu
         add("cost", simulated.cost.value(),
             weakest(time, spec.cluster.price_per_gpu_hour.from.origin));
     }
-    // Bytes are counted, by rules that are stated with the model; nothing measured is below them.
-    add("peak_memory", simulated.memory.total.value(), Origin::derived);
+    // Tensors are counted, by rules that are stated with the model; the framework's share is given.
+    const Sourced<Bytes>& framework = spec.plan.framework_memory;
+    const Origin memory = framework.value.value() > 0
+                              ? weakest(Origin::derived, framework.from.origin)
+                              : Origin::derived;
+    add("peak_memory", simulated.memory.total.value(), memory);
     add("fits_memory", simulated.memory.fits() ? 1 : 0,
-        weakest(Origin::derived, spec.accelerator.memory.from.origin));
+        weakest(memory, spec.accelerator.memory.from.origin));
     result.metrics.back().title = fmt::format("fits in {}", to_text(simulated.memory.capacity, 3));
 }
 
@@ -57,6 +61,9 @@ void add_sources(RunResult& result, const TrainingScenario& training,
     };
     add("BF16 peak, under MFU", training.spec.accelerator.peak_bf16);
     add("memory of a GPU", training.spec.accelerator.memory);
+    if (training.spec.plan.framework_memory.value.value() > 0) {
+        add("memory of CUDA, libraries and NCCL", training.spec.plan.framework_memory);
+    }
     add("price of a GPU and hour", training.spec.cluster.price_per_gpu_hour);
 }
 

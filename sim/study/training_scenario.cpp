@@ -6,10 +6,9 @@
 
 #include "core/error.hpp"
 #include "core/unit_text.hpp"
-#include "hardware/accelerator_profile.hpp"
-#include "hardware/cluster_profile.hpp"
 #include "model/read_config.hpp"
 #include "model/read_plan.hpp"
+#include "study/training_reader.hpp"
 #include "study/training_settings.hpp"
 #include "training/schedule.hpp"
 
@@ -18,109 +17,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kMostGpus = 1'000'000;
 constexpr std::int64_t kMostMicroBatches = 1'000'000;
 constexpr std::int64_t kLongestSequence = 16 * 1024 * 1024;
 constexpr std::int64_t kMostSequences = 1'000'000'000;
 
-// What is read of one scenario, with the trail of stated inputs.
-struct Reader {
-    const Scenario& scenario;
-    const fs::path& profiles;
-    TrainingScenario result;
-
-    TrainingSpec& spec() { return result.spec; }
-    void state(const std::string& name, const std::string& value, const Provenance& from) {
-        result.sources.push_back({name, value, from});
-    }
-};
-
-// Runs `load`, which takes the text of `node`. Messages that do not name the node's file, as of a
-// profile or schedule that does not exist, get it, the key and the value.
-template <class Load>
-auto named_by(const ConfigNode& node, const Load& load) {
-    try {
-        return load(node.as_string());
-    } catch (const InputError& e) {
-        const std::string text = e.what();
-        const std::size_t rule = text.find(": is not a profile");
-        if (rule == std::string::npos) throw;
-        node.fail(text.substr(rule + 2));
-    }
-}
-
-Provenance given_at(const ConfigNode& node) { return {Origin::given, node.file()}; }
-
-// A profile number that the scenario may override: a plain quantity (origin given) or an object
-// with value, origin and source.
-template <class Q>
-void override_number(const ConfigNode& block, const char* key, Sourced<Q>& number) {
-    const auto node = block.find(key);
-    if (!node) return;
-    number = node->is_object() ? node->as_sourced<Q>()
-                               : Sourced<Q>{node->as_quantity<Q>(), given_at(*node)};
-    if (number.value.value() <= 0) node->fail("must be more than 0");
-}
-
-// A whole number of the profile that the scenario may override.
-void override_count(const ConfigNode& block, const char* key, Sourced<Ratio>& number) {
-    const auto node = block.find(key);
-    if (!node) return;
-    number = {Ratio(static_cast<double>(node->as_integer(1, kMostGpus))), given_at(*node)};
-}
-
-void read_slow_ranks(Reader& reader, const ConfigNode& block) {
-    const auto list = block.find("slow_ranks");
-    if (!list) return;
-    for (const ConfigNode& element : list->elements()) {
-        SlowRank slow;
-        slow.rank = element.at("rank").as_integer(0, kMostGpus);
-        slow.factor = element.at("factor").as_quantity<Ratio>().value();
-        if (slow.factor <= 0 || slow.factor > 1000) {
-            element.at("factor").fail("must be more than 0 and at most 1000");
-        }
-        element.reject_unknown_keys();
-        for (const SlowRank& other : reader.spec().slow_ranks) {
-            if (other.rank == slow.rank) element.at("rank").fail("must be named once");
-        }
-        reader.spec().slow_ranks.push_back(slow);
-        reader.state(fmt::format("slowness of rank {}", slow.rank),
-                     fmt::format("x {}", slow.factor), given_at(element));
-    }
-}
-
-void read_cluster(Reader& reader) {
-    const ConfigNode block = reader.scenario.document.at("cluster");
-    TrainingSpec& spec = reader.spec();
-    spec.cluster = named_by(block.at("profile"), [&](const std::string& name) {
-        return load_cluster(name, reader.profiles / "clusters");
-    });
-    const fs::path accelerators = reader.profiles / "accelerators";
-    if (const auto node = block.find("accelerator")) {
-        spec.accelerator = named_by(
-            *node, [&](const std::string& name) { return load_accelerator(name, accelerators); });
-        spec.cluster.accelerator = node->as_string();
-    } else {
-        spec.accelerator = load_accelerator(spec.cluster.accelerator, accelerators);
-    }
-    override_count(block, "nodes", spec.cluster.nodes);
-    override_count(block, "gpus_per_node", spec.cluster.gpus_per_node);
-    override_number(block, "nic_bandwidth", spec.cluster.nic_bandwidth);
-    override_number(block, "nvlink_bandwidth", spec.cluster.nvlink_bandwidth);
-    override_number(block, "price_per_gpu_hour", spec.cluster.price_per_gpu_hour);
-    const double gpus = spec.cluster.nodes.value.value() * spec.cluster.gpus_per_node.value.value();
-    if (gpus > static_cast<double>(kMostGpus)) {
-        const auto nodes = block.find("nodes");
-        (nodes ? *nodes : block)
-            .fail(fmt::format("gives {:.0f} GPUs, must give at most {}", gpus, kMostGpus));
-    }
-    read_slow_ranks(reader, block);
-    block.reject_unknown_keys();
-}
-
 // A stated deviation from the ideal run: a plain number (given) or value, origin and source.
-double read_stated(Reader& reader, const ConfigNode& block, const char* key, double at_least,
-                   double at_most, double otherwise, const char* title) {
+double read_stated(TrainingReader& reader, const ConfigNode& block, const char* key,
+                   double at_least, double at_most, double otherwise, const char* title) {
     const auto node = block.find(key);
     if (!node) return otherwise;
     const Sourced<Ratio> number = node->is_object()
@@ -134,7 +37,7 @@ double read_stated(Reader& reader, const ConfigNode& block, const char* key, dou
     return value;
 }
 
-void read_clock(Reader& reader, const ConfigNode& block) {
+void read_clock(TrainingReader& reader, const ConfigNode& block) {
     const auto node = block.find("clock");
     if (!node) return;
     const ConfigNode text = node->is_object() ? node->at("value") : *node;
@@ -146,7 +49,7 @@ void read_clock(Reader& reader, const ConfigNode& block) {
     node->reject_unknown_keys();
 }
 
-void read_train(Reader& reader) {
+void read_train(TrainingReader& reader) {
     const ConfigNode block = reader.scenario.document.at("train");
     TrainingSpec& spec = reader.spec();
     spec.sequences = block.at("sequences").as_integer(1, kMostSequences);
@@ -168,7 +71,7 @@ void read_train(Reader& reader) {
     block.reject_unknown_keys();
 }
 
-void read_run(Reader& reader) {
+void read_run(TrainingReader& reader) {
     const auto block = reader.scenario.document.find("run");
     if (!block) return;
     if (const auto fold = block->find("fold")) {
@@ -181,18 +84,15 @@ void read_run(Reader& reader) {
 
 // The plan, in which dp defaults to every GPU that tp, pp and cp leave, so that the plan's reader
 // sees one number.
-ConfigNode with_dp(Reader& reader, const ConfigNode& plan) {
+ConfigNode with_dp(TrainingReader& reader, const ConfigNode& plan) {
     if (plan.has("dp")) return plan;
     std::int64_t used = 1;
     for (const char* key : {"tp", "pp", "cp"}) {
         if (const auto degree = plan.find(key)) used *= degree->as_integer(1, kMostGpus);
         if (used > kMostGpus) plan.fail(fmt::format("takes more than {} GPUs", kMostGpus));
     }
-    const ClusterProfile& cluster = reader.spec().cluster;
-    const auto gpus = static_cast<std::int64_t>(cluster.nodes.value.value() *
-                                                cluster.gpus_per_node.value.value());
     ConfigNode filled = plan;
-    filled.set("dp", std::to_string(std::max<std::int64_t>(1, gpus / used)));
+    filled.set("dp", std::to_string(std::max<std::int64_t>(1, reader.gpus() / used)));
     return filled;
 }
 
@@ -207,11 +107,10 @@ void check_schedule(const ConfigNode& plan) {
     node->fail("must be one of " + names);
 }
 
-void check_sizes(Reader& reader, const ConfigNode& plan_node) {
+void check_sizes(TrainingReader& reader, const ConfigNode& plan_node) {
     const TrainingSpec& spec = reader.spec();
     const ParallelPlan& plan = spec.plan;
-    const auto gpus = static_cast<std::int64_t>(spec.cluster.nodes.value.value() *
-                                                spec.cluster.gpus_per_node.value.value());
+    const std::int64_t gpus = reader.gpus();
     if (plan.ranks() > gpus) {
         const auto dp = plan_node.find("dp");
         (dp ? *dp : plan_node)
@@ -247,7 +146,7 @@ void check_sizes(Reader& reader, const ConfigNode& plan_node) {
 }  // namespace
 
 TrainingScenario read_training_scenario(const Scenario& scenario, const fs::path& profiles) {
-    Reader reader{scenario, profiles, {}};
+    TrainingReader reader{scenario, profiles, {}};
     const ConfigNode& document = scenario.document;
     reader.result.model_file = resolve_file(document.at("model"), scenario.file);
     reader.spec().model = load_model(reader.result.model_file);
@@ -256,11 +155,6 @@ TrainingScenario read_training_scenario(const Scenario& scenario, const fs::path
     read_run(reader);
     const ConfigNode plan = with_dp(reader, document.at("plan"));
     reader.spec().plan = read_plan(plan, reader.spec().model);
-    const Sourced<Bytes>& framework = reader.spec().plan.framework_memory;
-    if (framework.value.value() > 0) {
-        reader.state("memory of CUDA, libraries and NCCL", to_text(framework.value, 3),
-                     framework.from);
-    }
     plan.reject_unknown_keys();  // the filled plan is a document of its own
     document.at("plan").accept_all();
     document.reject_unknown_keys();

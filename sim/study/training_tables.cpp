@@ -34,10 +34,11 @@ std::string model_text(const ModelSpec& model) {
 
 std::string cluster_text(const TrainingSpec& spec) {
     const ClusterProfile& cluster = spec.cluster;
-    std::string text = fmt::format("{:.0f} x {:.0f} {}", cluster.nodes.value.value(),
+    const double nodes = cluster.nodes.value.value();
+    std::string text = fmt::format("{:.0f} node{} of {:.0f} {}", nodes, nodes > 1 ? "s" : "",
                                    cluster.gpus_per_node.value.value(), spec.accelerator.title);
     text += fmt::format(", NVLink {}", to_text(cluster.nvlink_bandwidth.value, 3));
-    if (cluster.nodes.value.value() > 1) {
+    if (nodes > 1) {
         text += fmt::format(", network {} a GPU", to_text(cluster.nic_bandwidth.value, 3));
     }
     return text;

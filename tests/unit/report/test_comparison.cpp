@@ -32,7 +32,7 @@ TEST(Comparison, ShowsTheChangeAgainstTheFirstCase) {
     const std::string text = render_comparison("Sample", pair.columns(), {120, false, true});
     EXPECT_THAT(text, HasSubstr("Sample: plan.schedule"));
     EXPECT_THAT(text, ContainsRegex("time per step +20.31 s +40.62 s +\\+100.0 % +impossible"));
-    EXPECT_THAT(text, HasSubstr("odd is impossible: a.json: plan.schedule"));
+    EXPECT_THAT(text, HasSubstr("plan.schedule=odd is impossible: a.json: plan.schedule"));
 }
 
 TEST(Comparison, AllNumbersAreInJsonAndCsv) {
