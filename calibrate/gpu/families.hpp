@@ -32,6 +32,8 @@ void measure_memory(const Session& session);
 void measure_missing(const Session& session, const MissingShapes& shapes);
 // Tables "sustained": each GEMM alone under continuous load, and the mix of a layer.
 void measure_sustained(const Session& session, double seconds);
+// Table "launch_gap": idle time between kernels of one stream that follow each other.
+void measure_launch_gap(const Session& session);
 // Tables "placement", "contention_mechanism" and "contention".
 void measure_placement(const Session& session);
 void measure_contention_mechanism(const Session& session);

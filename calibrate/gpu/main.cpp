@@ -34,6 +34,7 @@ std::vector<Family> families(const Options& o) {
     return {{"placement", "which SMs one thread-block cluster can span", measure_placement},
             {"gemm", "DeepSeek-V3 training GEMMs on all and on 112 SMs", measure_gemm},
             {"memory", "memory-bound kernels, model shapes and 1 MB to 1 GB", measure_memory},
+            {"gap", "idle time between kernels of one stream", measure_launch_gap},
             {"mechanism", "GEMM kernels by cluster shape beside a communication kernel",
              measure_contention_mechanism},
             {"contention", "slowdown beside a communication kernel", measure_contention},

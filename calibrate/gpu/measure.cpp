@@ -161,6 +161,27 @@ Series Bench::burst(const Subject& subject, const StoppingRule& rule, Cache cach
     return series;
 }
 
+std::vector<double> Bench::gaps(const std::vector<Subject>& loop, int rounds) {
+    constexpr std::int64_t kQueueNs = 5'000'000;  // the host queues a round meanwhile
+    const cudaStream_t stream = device_.stream();
+    std::vector<double> gaps;
+    for (int round = 0; round <= rounds; ++round) {
+        timer_.take();
+        kernels::probe_clock(clocks_.as<std::uint64_t>(), kQueueNs, stream);
+        for (const Subject& s : loop) s.launch(round % s.sets, stream);
+        ORRERY_CHECK(cudaStreamSynchronize(stream));
+        if (round == 0) continue;  // warm-up
+        const std::vector<KernelRecord> records = timer_.take();
+        for (std::size_t i = 2; i < records.size(); ++i) {
+            if (records[i].is_memset || records[i - 1].is_memset) continue;
+            const auto idle = static_cast<std::int64_t>(records[i].start_ns) -
+                              static_cast<std::int64_t>(records[i - 1].end_ns);
+            gaps.push_back(double(idle) / 1000.0);
+        }
+    }
+    return gaps;
+}
+
 std::vector<Series> Bench::sustained(const std::vector<Subject>& loop, double seconds) {
     const cudaStream_t stream = device_.stream();
     std::uint64_t* probes = clocks_.as<std::uint64_t>();

@@ -51,6 +51,9 @@ class Bench {
     // Runs the subjects round-robin without a pause for `seconds`; each series is taken from the
     // last 40 % of that time.
     std::vector<Series> sustained(const std::vector<Subject>& loop, double seconds);
+    // Idle microseconds between the end of a kernel and the start of the next one of the same
+    // stream, the loop run `rounds` times with everything queued in advance.
+    std::vector<double> gaps(const std::vector<Subject>& loop, int rounds);
 
   private:
     struct Batch;

@@ -6,6 +6,14 @@
 #include <fmt/format.h>
 
 namespace orrery {
+namespace {
+
+double launches(const Operator& op) {
+    const auto* memory = std::get_if<MemoryOp>(&op.shape);
+    return memory ? static_cast<double>(memory->launches) : 1.0;
+}
+
+}  // namespace
 
 Pricing::Pricing(const OperatorTimeModel& compute, const CommunicationCost& communication,
                  const PlacementShape& placement, Clock clock, std::int64_t communication_sms)
@@ -66,7 +74,9 @@ const OperatorDurations& Pricing::durations(const Operator& op, ChunkKind chunk)
             note(fmt::format("{} beside communication", to_string(c)), slowdown.from.source,
                  slowdown.from.origin, 0);
         }
-        it->second.ps[static_cast<std::size_t>(e)] = to_sim_duration(alone.time * factor).ps;
+        // The stream idles between an operator's kernel (or kernels) and the next.
+        const Seconds gap = compute_.profile().launch_gap.value * launches(op);
+        it->second.ps[static_cast<std::size_t>(e)] = to_sim_duration(alone.time * factor + gap).ps;
         if (e == 0) note(std::string(to_string(c)), alone.rule, alone.origin, alone.spread);
     }
     return it->second;
