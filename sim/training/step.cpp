@@ -82,6 +82,18 @@ std::size_t traced_stage(const ParallelPlan& plan) {
     return plan.stages.size() / 2;
 }
 
+// The published trace's setting: balanced routing whatever the run draws.
+ChunkPair traced_chunk_pair(const TrainingSpec& spec, const PipelineSchedule& schedule,
+                            const OperatorTimeModel& compute,
+                            const CommunicationCost& communication) {
+    TrainingSpec balanced = spec;
+    balanced.routed_rows_factor = 1.0;
+    Pricing pricing(compute, communication, placement_shape(spec, schedule.directions() > 1),
+                    spec.clock, spec.communication_sms);
+    JobBuilder job(balanced, schedule, pricing);
+    return measure_chunk_pair(job, traced_stage(spec.plan));
+}
+
 }  // namespace
 
 TrainingResult simulate_training(const TrainingSpec& spec, const TrainingOptions& options) {
@@ -109,7 +121,9 @@ TrainingResult simulate_training(const TrainingSpec& spec, const TrainingOptions
     result.parts = result.by_pipeline_rank.front();
     result.timeline =
         make_timeline(replayed.traces, input, job.pieces(), options.trace_all_micro_batches);
-    result.chunk_pair = measure_chunk_pair(job, traced_stage(spec.plan));
+    result.chunk_pair = spec.routed_rows_factor == 1.0
+                            ? measure_chunk_pair(job, traced_stage(spec.plan))
+                            : traced_chunk_pair(spec, schedule, compute, communication);
     result.memory = memory_peak(spec, schedule);
     result.weakest = pricing.weakest_origin();
     result.sources = pricing.sources();
