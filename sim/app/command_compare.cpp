@@ -7,6 +7,7 @@
 #include "app/command.hpp"
 #include "app/output.hpp"
 #include "report/compare_table.hpp"
+#include "report/input_hash.hpp"
 #include "study/compare.hpp"
 
 namespace orrery {
@@ -38,6 +39,7 @@ void compare(const CompareOptions& options, CommandContext& context) {
     for (ComparedCase& one : cases) {
         if (one.result) {
             one.result->program = context.program;
+            hash_inputs(*one.result);
             name = one.result->scenario;
         }
         columns.push_back({one.settings, one.result ? &*one.result : nullptr, one.impossible});

@@ -8,6 +8,7 @@
 #include "app/output.hpp"
 #include "core/error.hpp"
 #include "core/unit_text.hpp"
+#include "report/input_hash.hpp"
 #include "report/result_json.hpp"
 #include "report/timeline.hpp"
 #include "study/run.hpp"
@@ -45,6 +46,7 @@ void run(const RunOptions& options, CommandContext& context) {
     };
     RunOutcome outcome = run_scenario(scenario, request);
     outcome.result.program = context.program;
+    hash_inputs(outcome.result);
     progress.clear();
 
     const std::string json = result_json(outcome.result);

@@ -26,8 +26,9 @@ struct RunOutcome {
     Timeline timeline;
 };
 
-// Throws InputError for a scenario that is wrong or a plan that cannot be, SimulationError where
-// the simulation cannot go on.
+// The result has no program stamp yet, and its inputs no hashes: the caller knows the program and
+// may open files. Throws InputError for a scenario that is wrong or a plan that cannot be,
+// SimulationError where the simulation cannot go on.
 RunOutcome run_scenario(const Scenario& scenario, const RunRequest& request);
 
 }  // namespace orrery

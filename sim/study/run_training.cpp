@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
-#include "study/input_file.hpp"
 #include "study/run.hpp"
 #include "study/training_answer.hpp"
 #include "study/training_scenario.hpp"
@@ -61,8 +60,9 @@ RunOutcome run_scenario(const Scenario& scenario, const RunRequest& request) {
     outcome.timeline = std::move(simulated.timeline);
     outcome.result = training_answer(scenario, training, simulated);
     outcome.result.wall_seconds = wall.count();
-    outcome.result.inputs = {hashed_input(scenario.file), hashed_input(training.model_file),
-                             hashed_input(request.profiles)};
+    outcome.result.inputs = {{scenario.file.string(), ""},
+                             {training.model_file.string(), ""},
+                             {request.profiles.string(), ""}};
     return outcome;
 }
 

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
-#include "core/unit_text.hpp"
 #include "model/read_config.hpp"
 #include "model/read_plan.hpp"
 #include "study/training_reader.hpp"

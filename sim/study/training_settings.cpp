@@ -7,6 +7,15 @@
 namespace orrery {
 namespace {
 
+// "50.0000000000 GB/s" -> "50 GB/s".
+std::string without_zeros(const std::string& quantity) {
+    const std::size_t end = quantity.find(' ');
+    if (quantity.find('.') > end) return quantity;
+    std::size_t keep = quantity.find_last_not_of('0', end - 1);
+    if (quantity[keep] == '.') --keep;
+    return quantity.substr(0, keep + 1) + quantity.substr(end);
+}
+
 // Sets members of a JSON document one by one.
 class Settings {
   public:
@@ -22,7 +31,7 @@ class Settings {
     }
     template <class Q>
     void quantity(const std::string& path, const Sourced<Q>& value) {
-        text(path, format_quantity(value.value.value(), unit_of<Q>(), 12));
+        text(path, without_zeros(format_quantity(value.value.value(), unit_of<Q>(), 12)));
     }
     std::string dump() const { return root_.dump(); }
 

@@ -9,6 +9,7 @@
 #include "core/config.hpp"
 #include "core/error.hpp"
 #include "report/atomic_file.hpp"
+#include "report/input_hash.hpp"
 #include "report/json_writer.hpp"
 #include "report/result_json.hpp"
 #include "report/timeline.hpp"
@@ -127,6 +128,19 @@ TEST_F(Files, UnfinishedOnesCanBeRemovedFromASignalHandler) {
     EXPECT_EQ(files(), 1U);
     remove_unfinished_files();
     EXPECT_EQ(files(), 0U);
+}
+
+// FNV-1a of "a" is a published test vector: af63dc4c8601ec8c.
+TEST_F(Files, InputsAreHashedByTheirBytes) {
+    write_file(dir_ / "one", "a");
+    EXPECT_EQ(input_hash(dir_ / "one"), "af63dc4c8601ec8c");
+    write_file(dir_ / "p" / "x.json", "1");
+    const std::string before = input_hash(dir_ / "p");
+    write_file(dir_ / "p" / "notes.txt", "not a profile");
+    EXPECT_EQ(input_hash(dir_ / "p"), before);
+    write_file(dir_ / "p" / "sub" / "y.json", "2");
+    EXPECT_NE(input_hash(dir_ / "p"), before);
+    EXPECT_THROW(input_hash(dir_ / "gone"), InputError);
 }
 
 TEST_F(Files, PlaceThatCannotBeWrittenIsBadInput) {

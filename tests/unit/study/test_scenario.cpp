@@ -8,7 +8,6 @@
 
 #include "core/error.hpp"
 #include "study/compare.hpp"
-#include "study/input_file.hpp"
 #include "study/metrics.hpp"
 #include "study/scenario.hpp"
 #include "study/validate.hpp"
@@ -158,18 +157,6 @@ TEST_F(ScenarioFiles, ValidationCasesAreNamedByTheirPath) {
     EXPECT_EQ(find_validation_cases(dir_ / "v", "report").size(), 1U);
     EXPECT_THROW(find_validation_cases(dir_ / "v", "nothing"), InputError);
     EXPECT_THROW(find_validation_cases(dir_ / "w", ""), InputError);
-}
-
-// FNV-1a of "a" is a published test vector: af63dc4c8601ec8c.
-TEST_F(ScenarioFiles, InputsAreHashedByTheirBytes) {
-    EXPECT_EQ(hashed_input(put("one", "a")).hash, "af63dc4c8601ec8c");
-    put("p/x.json", "1");
-    const std::string before = hashed_input(dir_ / "p").hash;
-    put("p/notes.txt", "not a profile");
-    EXPECT_EQ(hashed_input(dir_ / "p").hash, before);
-    put("p/sub/y.json", "2");
-    EXPECT_NE(hashed_input(dir_ / "p").hash, before);
-    EXPECT_THROW(hashed_input(dir_ / "gone"), InputError);
 }
 
 TEST_F(ScenarioFiles, BoundsAreRelativeErrors) {

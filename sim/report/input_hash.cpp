@@ -1,4 +1,4 @@
-#include "study/input_file.hpp"
+#include "report/input_hash.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -31,7 +31,7 @@ void add_file(std::uint64_t& hash, const fs::path& file) {
 
 }  // namespace
 
-InputFile hashed_input(const fs::path& path) {
+std::string input_hash(const fs::path& path) {
     std::uint64_t hash = kOffset;
     std::vector<fs::path> files;
     if (fs::is_directory(path)) {
@@ -46,7 +46,11 @@ InputFile hashed_input(const fs::path& path) {
     } else {
         add_file(hash, path);
     }
-    return {path.string(), fmt::format("{:016x}", hash)};
+    return fmt::format("{:016x}", hash);
+}
+
+void hash_inputs(RunResult& result) {
+    for (InputFile& input : result.inputs) input.hash = input_hash(input.path);
 }
 
 }  // namespace orrery
