@@ -25,7 +25,8 @@ void check(const GroupPlacement& p) {
 
 }  // namespace
 
-CommunicationCost::CommunicationCost(ClusterProfile cluster) : cluster_(std::move(cluster)) {
+CommunicationCost::CommunicationCost(ClusterProfile cluster)
+    : cluster_(std::move(cluster)), node_(cluster_) {
     dispatch_ = calibrate(true);
     combine_ = calibrate(false);
 }
@@ -103,7 +104,7 @@ CommunicationCost::Times CommunicationCost::buffer_times(const Communication& op
             (across ? leaving : inside) = buffer;
             break;
     }
-    return {leaving / nic_rate, inside / nvlink_rate, hops * hop};
+    return {leaving / nic_rate, inside / nvlink_rate, hops * hop, inside};
 }
 
 CommunicationEstimate CommunicationCost::finish(const Communication& op, const Times& times,
@@ -150,6 +151,12 @@ CommunicationEstimate CommunicationCost::time(const Communication& op,
     if (is_expert(op.kind)) return expert(op, placement);
     const Times times = buffer_times(op, placement);
     const bool across = placement.ranks > placement.ranks_per_node;
+    if (!across) {
+        if (const auto known = node_.time(op.kind, placement.ranks, times.sent)) {
+            return finish(op, {0, *known, 0, times.sent}, node_.origin(),
+                          "node_collectives table, scaled to the ranks");
+        }
+    }
     Origin origin = Origin::measured;
     if (across) {
         origin = weakest(

@@ -6,7 +6,7 @@
 //   group of n ranks, g of them a node, N = n/g nodes; B the buffer; L = ceil(log2 n) latencies
 //   all_gather, reduce_scatter   max(B/g (N-1)/N / nic, B (g-1)/g / nvlink) + L   (hierarchical
 //                                rings: g NICs of a node carry disjoint parts); inside a node
-//                                B (n-1)/n / nvlink + L
+//                                B (n-1)/n / nvlink + L, or measured (node_collectives.hpp)
 //   all_reduce                   twice that
 //   all_to_all                   B = what a rank sends: (n-g)/(n-1) of it over the NIC, the rest
 //                                over NVLink, the larger of the two
@@ -22,6 +22,7 @@
 // N nodes the published rate would read nic' N/(N-1). Both scale with the cluster's bandwidths
 // over those the table was measured at.
 
+#include "collective/node_collectives.hpp"
 #include "core/sourced.hpp"
 #include "hardware/accelerator_profile.hpp"
 #include "hardware/cluster_profile.hpp"
@@ -63,6 +64,7 @@ class CommunicationCost {
     };
     struct Times {
         double nic = 0, nvlink = 0, latency = 0;  // s
+        double sent = 0;                          // bytes a rank puts on NVLink
     };
 
     ExpertRates calibrate(bool dispatch) const;
@@ -72,6 +74,7 @@ class CommunicationCost {
                                  std::string rule) const;
 
     ClusterProfile cluster_;
+    NodeCollectives node_;
     ExpertRates dispatch_, combine_;
 };
 

@@ -33,11 +33,12 @@ Gemm as_dense(const GroupedGemm& g) {
 
 SustainedTimes::SustainedTimes(const AcceleratorProfile& profile, const Burst& burst)
     : all_sms_(profile.sms.value.value()) {
-    const DataTable* table = profile.find_table("sustained");
-    if (table == nullptr) return;
-    known_ = true;
-    origin_ = table->from.origin;
-    for (std::size_t row = 0; row < table->rows(); ++row) read_row(*table, row, burst);
+    for (const DataTable* table : profile.find_tables("sustained")) {
+        if (known_ && table->from.origin != origin_) break;  // weaker than the first
+        known_ = true;
+        origin_ = table->from.origin;
+        for (std::size_t row = 0; row < table->rows(); ++row) read_row(*table, row, burst);
+    }
     std::map<bool, std::vector<double>> gemms, memories;
     for (const auto& [key, points] : mix_) {
         const auto values = points.values();

@@ -67,7 +67,7 @@ TEST(MeasuredTables, SustainedTimesAreRowsOfTheMeasurements) {
         others += !known.contains(key(table, i, columns));
         EXPECT_EQ(table.text(i, "load", "").find("beside"), std::string::npos) << "validation";
     }
-    EXPECT_EQ(others, 3U);  // two of attention, one of another day
+    EXPECT_EQ(others, 2U);  // of attention
 }
 
 TEST(MeasuredTables, ContentionIsTheMeasuredSurface) {
