@@ -233,7 +233,8 @@ void ReplayMachine::arrive(std::uint32_t rank, std::uint32_t index) {
     if (g.arrived == 0) {
         g.collective = index;
     } else {
-        if (std::strcmp(collective(g).name, spec.name) != 0) {
+        const char* name = collective(g).name;
+        if (name != spec.name && std::strcmp(name, spec.name) != 0) {
             throw SimulationError(fmt::format("{}: the ranks of a group meet in \"{}\" and \"{}\"",
                                               describe_wait(rank, Stream::communication), spec.name,
                                               collective(g).name));

@@ -6,6 +6,20 @@
 #include "core/wide_integer.hpp"
 
 namespace orrery {
+namespace {
+
+// ceil(left x numerator / denominator); the product in 128 bits where 64 do not hold it.
+std::int64_t scale_up(std::int64_t left, std::int64_t numerator, std::int64_t denominator) {
+    std::int64_t product = 0;
+    if (!__builtin_mul_overflow(left, numerator, &product) &&
+        !__builtin_add_overflow(product, denominator - 1, &product)) {
+        return product / denominator;
+    }
+    const int128 wide = static_cast<int128>(left) * numerator;
+    return static_cast<std::int64_t>((wide + denominator - 1) / denominator);
+}
+
+}  // namespace
 
 SegmentId SegmentTable::add(std::span<const OperatorDurations> operators) {
     Entry entry{prefix_.size(), static_cast<std::uint32_t>(operators.size())};
@@ -36,9 +50,7 @@ std::int64_t SegmentTable::carry_over(SegmentId id, std::int64_t done, int from,
     const std::int64_t left = old_prefix[i + 1] - done;
     const std::int64_t old_duration = old_prefix[i + 1] - old_prefix[i];
     const std::int64_t new_duration = new_prefix[i + 1] - new_prefix[i];
-    const int128 scaled =
-        (static_cast<int128>(left) * new_duration + old_duration - 1) / old_duration;
-    return new_prefix[i + 1] - static_cast<std::int64_t>(scaled);
+    return new_prefix[i + 1] - scale_up(left, new_duration, old_duration);
 }
 
 }  // namespace orrery
