@@ -272,7 +272,9 @@ void ConfigNode::accept_all() const {
 
 void ConfigNode::reject_unknown_keys() const {
     if (is_array()) {
-        for (const ConfigNode& element : elements()) element.reject_unknown_keys();
+        for (std::size_t i = 0; i < size(); ++i) {  // rows of numbers have no keys to check
+            if ((*cursor_->json)[i].is_structured()) at(i).reject_unknown_keys();
+        }
         return;
     }
     if (!is_object()) return;
