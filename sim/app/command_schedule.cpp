@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <memory>
 #include <ostream>
-#include <sstream>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "app/command.hpp"
+#include "core/config.hpp"
 #include "core/error.hpp"
 #include "report/atomic_file.hpp"
 #include "report/json_writer.hpp"
@@ -46,17 +45,6 @@ void print_list(const CommandContext& context) {
     }
 }
 
-std::string read_text(const std::string& file) {
-    std::error_code ec;
-    std::ifstream stream(file, std::ios::binary);
-    if (!stream || std::filesystem::is_directory(file, ec)) {
-        throw InputError(fmt::format("{}: cannot be read", file));
-    }
-    std::ostringstream text;
-    text << stream.rdbuf();
-    return text.str();
-}
-
 ScheduleAnswer make_answer(const ScheduleOptions& options) {
     const PassCosts costs = parse_pass_costs(options.cost);
     if (options.import_file.empty()) {
@@ -79,7 +67,8 @@ ScheduleAnswer make_answer(const ScheduleOptions& options) {
             "--import: the file says what the schedule is: no name, --pp, --micro-batches or "
             "--chunks beside it");
     }
-    return answer_schedule_file(read_text(options.import_file), options.import_file, costs);
+    return answer_schedule_file(read_text_file(options.import_file, "a CSV file"),
+                                options.import_file, costs);
 }
 
 std::vector<InFlightPoint> curve_of(const ScheduleAnswer& answer, int rank) {

@@ -134,17 +134,21 @@ std::string unknown_key_rule(std::string_view key, const std::set<std::string>& 
 
 }  // namespace
 
-ConfigNode ConfigNode::load(const std::filesystem::path& file) {
+std::string read_text_file(const std::filesystem::path& file, std::string_view what) {
     std::error_code ec;
     if (std::filesystem::is_directory(file, ec)) {
-        throw InputError(fmt::format("{}: is a directory, must be a JSON file", file.string()));
+        throw InputError(fmt::format("{}: is a directory, must be {}", file.string(), what));
     }
     std::ifstream in(file, std::ios::binary);
     if (!in) throw InputError(fmt::format("{}: cannot be opened for reading", file.string()));
     std::ostringstream text;
     text << in.rdbuf();
     if (in.bad()) throw InputError(fmt::format("{}: cannot be read", file.string()));
-    return parse(text.str(), file.string());
+    return text.str();
+}
+
+ConfigNode ConfigNode::load(const std::filesystem::path& file) {
+    return parse(read_text_file(file, "a JSON file"), file.string());
 }
 
 ConfigNode ConfigNode::parse(std::string_view text, std::string name) {

@@ -16,6 +16,10 @@
 
 namespace orrery {
 
+// The contents of a file. Throws InputError where it is missing, unreadable or a directory: it
+// "must be" `what`.
+std::string read_text_file(const std::filesystem::path& file, std::string_view what);
+
 class ConfigNode {
   public:
     // Reads a file; // and /* */ comments are allowed. Throws InputError where the file is missing,

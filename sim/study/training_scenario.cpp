@@ -10,6 +10,8 @@
 #include "study/training_reader.hpp"
 #include "study/training_settings.hpp"
 #include "training/schedule.hpp"
+#include "training/schedule_check.hpp"
+#include "training/schedule_csv.hpp"
 
 namespace orrery {
 namespace {
@@ -95,15 +97,24 @@ ConfigNode with_dp(TrainingReader& reader, const ConfigNode& plan) {
     return filled;
 }
 
-void check_schedule(const ConfigNode& plan) {
+// A schedule by name, or a file in PyTorch's CSV form, found beside the scenario.
+void read_schedule(TrainingReader& reader, const ConfigNode& plan) {
     const auto node = plan.find("schedule");
     if (!node) return;
+    const std::string name = node->as_string();
+    if (name.ends_with(".csv")) {
+        const fs::path file = resolve_file(*node, reader.scenario.file);
+        PipelineSchedule schedule = schedule_from_csv(read_text_file(file, "a CSV file"), name);
+        check_schedule(schedule);
+        reader.spec().own_schedule = std::move(schedule);
+        return;
+    }
     std::string names;
     for (const ScheduleKind& kind : schedule_kinds()) {
-        if (node->as_string() == kind.name) return;
+        if (name == kind.name) return;
         names += fmt::format("{}{}", names.empty() ? "" : ", ", kind.name);
     }
-    node->fail("must be one of " + names);
+    node->fail(fmt::format("must be one of {}, or a .csv file", names));
 }
 
 void check_sizes(TrainingReader& reader, const ConfigNode& plan_node) {
@@ -157,7 +168,7 @@ TrainingScenario read_training_scenario(const Scenario& scenario, const fs::path
     plan.reject_unknown_keys();  // the filled plan is a document of its own
     document.at("plan").accept_all();
     document.reject_unknown_keys();
-    check_schedule(plan);
+    read_schedule(reader, plan);
     check_plan(reader.spec().model, reader.spec().plan, reader.spec().sequence_length, plan.file());
     check_sizes(reader, plan);
     reader.result.used = used_settings(scenario, reader.spec());

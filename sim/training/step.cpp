@@ -15,17 +15,27 @@ namespace {
 
 constexpr double kSecondsPerDay = 86400.0;
 
-PipelineSchedule schedule_of(const TrainingSpec& spec) {
+PipelineSchedule make_plan_schedule(const TrainingSpec& spec) {
     const auto narrow = [](std::int64_t n) { return static_cast<int>(n); };
     const int chunks = spec.plan.virtual_stages > 1 ? narrow(spec.plan.virtual_stages) : 0;
-    PipelineSchedule schedule = make_schedule(
-        spec.plan.schedule, {narrow(spec.plan.pp), narrow(spec.micro_batches()), chunks});
-    if (static_cast<std::size_t>(schedule.stages) != spec.plan.stages.size()) {
-        throw InputError("the scenario", "plan.stages",
-                         fmt::format("{} stages", spec.plan.stages.size()),
-                         fmt::format("schedule {} on {} pipeline ranks needs {}", schedule.name,
-                                     schedule.ranks, schedule.stages));
-    }
+    return make_schedule(spec.plan.schedule,
+                         {narrow(spec.plan.pp), narrow(spec.micro_batches()), chunks});
+}
+
+// Throws InputError where a schedule does not fit the plan's ranks, stages and micro-batches.
+PipelineSchedule schedule_of(const TrainingSpec& spec) {
+    PipelineSchedule schedule = spec.own_schedule ? *spec.own_schedule : make_plan_schedule(spec);
+    const auto must_be = [&](const char* what, std::int64_t has, std::int64_t needs,
+                             const char* from) {
+        if (has == needs) return;
+        throw InputError(fmt::format("schedule {}: {} {}: must be {}, as {} gives", schedule.name,
+                                     has, what, needs, from));
+    };
+    must_be("pipeline ranks", schedule.ranks, spec.plan.pp, "plan.pp");
+    must_be("stages", schedule.stages, static_cast<std::int64_t>(spec.plan.stages.size()),
+            "plan.pp x plan.virtual_stages");
+    must_be("micro-batches", schedule.micro_batches, spec.micro_batches(),
+            "train.sequences / (plan.dp x plan.micro_batch_size)");
     return schedule;
 }
 

@@ -3,6 +3,7 @@
 // that make a run differ from the ideal (clock, jitter, routing imbalance, slow ranks).
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/sourced.hpp"
@@ -12,6 +13,7 @@
 #include "model/lowering.hpp"
 #include "model/model_spec.hpp"
 #include "model/parallel_plan.hpp"
+#include "training/schedule.hpp"
 
 namespace orrery {
 
@@ -35,6 +37,8 @@ struct TrainingSpec {
     std::int64_t communication_sms = 0;  // held by expert all-to-all beside compute
     std::vector<SlowRank> slow_ranks;
     bool fold = true;
+    // Runs instead of what make_schedule would build from plan.schedule: a user's own.
+    std::optional<PipelineSchedule> own_schedule;
 
     std::int64_t micro_batches() const { return sequences / (plan.dp * plan.micro_batch_size); }
     BatchShape batch() const {
