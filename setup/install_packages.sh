@@ -49,12 +49,12 @@ fi
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-apt() {
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$@" </dev/null >"$log" 2>&1 && return
-    grep -E '^(E|W):' "$log" >&2 || tail -n 5 "$log" >&2
-    fail "'apt-get $1' failed (its message is above); still missing: ${missing[*]}"
-}
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" </dev/null >>"$log" 2>&1; }
 
-echo "Installing ${#missing[@]} packages (once): ${missing[*]}"
-apt update -qq
-apt install -qq -y --no-install-recommends --no-remove "${missing[@]}"
+echo "Installing, once: ${missing[*]}"
+# A source that is out of order need not matter: whether the packages can be had is what counts.
+apt update || true
+if ! apt install -y --no-install-recommends --no-remove "${missing[@]}"; then
+    grep -E '^(E|W):' "$log" >&2 || tail -n 5 "$log" >&2
+    fail "apt-get could not install (its messages are above): ${missing[*]}"
+fi
