@@ -99,5 +99,5 @@ function(orrery_test name)
         list(APPEND properties LABELS ${ARG_LABEL})
     endif()
     gtest_discover_tests(${target} TEST_PREFIX "${name}." WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
-                         PROPERTIES ${properties} DISCOVERY_TIMEOUT 60)
+                         NO_PRETTY_VALUES PROPERTIES ${properties} DISCOVERY_TIMEOUT 60)
 endfunction()
