@@ -77,8 +77,9 @@ TEST(WhatIf, HalfTheSequencesTakeMoreThanHalfTheTime) {
     EXPECT_LT(half["tokens_per_day"], shipped()["tokens_per_day"]);
 }
 
-// FP8's tensor cores are twice BF16's; casts go away, dispatch doubles its bytes. Weight gradients gain
-// least: with 1x128 scales on both operands and FP32 sums, FP8 reaches 1,000 TFLOP/s, not 1,350.
+// FP8's tensor cores are twice BF16's; casts go away, dispatch doubles its bytes. Weight gradients
+// gain least: with 1x128 scales on both operands and FP32 sums, FP8 reaches 1,000 TFLOP/s, not
+// 1,350.
 TEST(WhatIf, Bf16TakesLongerThanFp8) {
     const Answer a({"plan.precision=bf16"});
     EXPECT_GT(a["step_time"], 1.1 * shipped()["step_time"]);
