@@ -48,7 +48,8 @@ inline constexpr int kActionClasses = 5;
 
 struct ActionInfo {
     ActionClass action_class = ActionClass::forward;
-    std::string name;  // "F 12", "F 12 & B 3"
+    std::string name;  // "F12 stage 0", "F12 stage 0 & B3 stage 15"
+    std::int32_t forward_micro_batch = 0, backward_micro_batch = 0;  // of passes that it has
 };
 
 struct RankProgram {

@@ -72,7 +72,9 @@ JobBuilder::JobBuilder(const TrainingSpec& spec, const PipelineSchedule& schedul
     : spec_(spec), schedule_(schedule), pricing_(pricing), pieces_(spec, pricing, input_) {
     receive_label_ = static_cast<std::uint32_t>(input_.labels.size());
     input_.labels.emplace_back("pipeline receive");
-    send_ps_ = pricing_.send(pipeline_send(spec.model, spec.plan, spec.batch())).ps;
+    if (schedule.ranks > 1) {
+        send_ps_ = pricing_.send(pipeline_send(spec.model, spec.plan, spec.batch())).ps;
+    }
 }
 
 std::uint32_t& JobBuilder::slot(bool forward, int micro_batch, int stage) {
@@ -177,7 +179,7 @@ void JobBuilder::write_optimizer(RankProgram& program, int pipeline_rank) {
     const OptimizerStep step =
         lower_optimizer(spec_.model, spec_.plan, held, stage_copies(schedule_));
     const auto index = static_cast<std::uint32_t>(program.actions.size());
-    program.actions.push_back({ActionClass::optimizer, "optimizer"});
+    program.actions.push_back({ActionClass::optimizer, "optimizer", 0, 0});
     append(program, Stream::compute, InstructionKind::begin_action, index, 0,
            Stream::communication);
     ChunkWriter(program).sequence(pieces_.price(step.phases, "optimizer", ChunkKind::alone));
@@ -188,7 +190,8 @@ RankProgram JobBuilder::program_of(int pipeline_rank) {
     RankProgram program;
     program.slots = slot_count_[static_cast<std::size_t>(pipeline_rank)];
     for (const Action& a : schedule_.actions[static_cast<std::size_t>(pipeline_rank)]) {
-        program.actions.push_back({class_of(a.kind), name_of(a)});
+        program.actions.push_back(
+            {class_of(a.kind), name_of(a), a.micro_batch, a.backward_micro_batch});
         write_action(program, pipeline_rank, a,
                      static_cast<std::uint32_t>(program.actions.size() - 1));
     }
@@ -218,23 +221,6 @@ const ReplayInput& JobBuilder::build() {
     for (int r = 0; r < schedule_.ranks; ++r) input_.programs.push_back(program_of(r));
     place_ranks();
     return input_;
-}
-
-ReplayInput JobBuilder::chunk_pair(std::size_t stage) {
-    const PricedStage& pieces = pieces_.stage(stage, ChunkKind::overlapped);
-    RankProgram program;
-    program.actions.push_back({ActionClass::forward_backward, "F & B"});
-    append(program, Stream::compute, InstructionKind::begin_action, 0, 0, Stream::communication);
-    ChunkWriter(program).overlapped(pieces, pieces);
-    append(program, Stream::compute, InstructionKind::end_action, 0, 0, Stream::communication);
-    ReplayInput pair;
-    pair.segments = input_.segments;
-    pair.collectives = input_.collectives;
-    pair.labels = input_.labels;
-    pair.programs.push_back(std::move(program));
-    pair.ranks.resize(1);
-    pair.group_count.fill(1);
-    return pair;
 }
 
 }  // namespace orrery

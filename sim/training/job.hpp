@@ -25,9 +25,6 @@ class JobBuilder {
     JobBuilder(const TrainingSpec& spec, const PipelineSchedule& schedule, Pricing& pricing);
     // Fills programs, messages, ranks. Call once.
     const ReplayInput& build();
-    // One overlapped forward and backward chunk of `stage` on one rank, and nothing else: the
-    // setting of DeepSeek's published trace (no pipeline sends, peers in step).
-    ReplayInput chunk_pair(std::size_t stage);
     const PieceFactory& pieces() const { return pieces_; }
 
   private:

@@ -6,7 +6,6 @@
 
 #include "core/error.hpp"
 #include "model/accounting.hpp"
-#include "training/chunk_pair.hpp"
 #include "training/job.hpp"
 #include "training/timeline.hpp"
 
@@ -83,27 +82,6 @@ void add_throughput(const TrainingSpec& spec, TrainingResult& result) {
     result.cost = Dollars(result.gpu_hours * spec.cluster.price_per_gpu_hour.value.value());
 }
 
-// The first stage of layers only, from the middle on: the chunk that the published trace shows.
-std::size_t traced_stage(const ParallelPlan& plan) {
-    for (std::size_t s = plan.stages.size() / 2; s < plan.stages.size(); ++s) {
-        const StageLayout& stage = plan.stages[s];
-        if (!stage.embedding && !stage.head && stage.mtp_modules == 0) return s;
-    }
-    return plan.stages.size() / 2;
-}
-
-// The published trace's setting: balanced routing whatever the run draws.
-ChunkPair traced_chunk_pair(const TrainingSpec& spec, const PipelineSchedule& schedule,
-                            const OperatorTimeModel& compute,
-                            const CommunicationCost& communication) {
-    TrainingSpec balanced = spec;
-    balanced.routed_rows_factor = 1.0;
-    Pricing pricing(compute, communication, placement_shape(spec, schedule.directions() > 1),
-                    spec.clock, spec.communication_sms);
-    JobBuilder job(balanced, schedule, pricing);
-    return measure_chunk_pair(job, traced_stage(spec.plan));
-}
-
 }  // namespace
 
 TrainingResult simulate_training(const TrainingSpec& spec, const TrainingOptions& options) {
@@ -131,9 +109,7 @@ TrainingResult simulate_training(const TrainingSpec& spec, const TrainingOptions
     result.parts = result.by_pipeline_rank.front();
     result.timeline =
         make_timeline(replayed.traces, input, job.pieces(), options.trace_all_micro_batches);
-    result.chunk_pair = spec.routed_rows_factor == 1.0
-                            ? measure_chunk_pair(job, traced_stage(spec.plan))
-                            : traced_chunk_pair(spec, schedule, compute, communication);
+    result.chunk_pair = traced_chunk_pair(spec, compute, communication);
     result.memory = memory_peak(spec, schedule);
     result.weakest = pricing.weakest_origin();
     result.sources = pricing.sources();

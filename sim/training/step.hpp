@@ -14,6 +14,7 @@
 
 #include "core/run_result.hpp"
 #include "replay/replay.hpp"
+#include "training/chunk_pair.hpp"
 #include "training/memory_peak.hpp"
 #include "training/training_spec.hpp"
 
@@ -26,23 +27,11 @@ struct StepParts {
     std::int64_t forwards = 0, backwards = 0, backward_weights = 0, forward_backwards = 0;
 };
 
-// Where the time of one overlapped pair goes, by phase and class of operator (sum of durations).
-struct PairShare {
-    std::string phase;           // "mlp B", "dispatch F"
-    std::string operator_class;  // "gemm", ..., or the communication's name
-    Seconds time;
-    std::int64_t operators = 0;
-};
-struct ChunkPair {
-    Seconds time, compute_busy, communication_busy, exposed_communication;
-    std::vector<PairShare> shares;
-};
-
 struct TrainingResult {
     Seconds step_time;
     StepParts parts;                          // of pipeline rank 0
     std::vector<StepParts> by_pipeline_rank;  // lane 0 of each
-    ChunkPair chunk_pair;  // of the middle stage, the setting of the published trace
+    ChunkPair chunk_pair;                     // priced apart: its sources are not among `sources`
     double tokens_per_step = 0;
     double tokens_per_day = 0;
     double mfu_causal = 0, mfu_non_causal = 0;

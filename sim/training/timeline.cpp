@@ -14,6 +14,17 @@ bool shown(const TraceRecord& record, const RankProgram& program, bool all) {
     return all || record.action < kActionsShown || record.action + 1 + kActionsShown >= actions;
 }
 
+// "layer 3 F attention" -> "layer 3 F12 attention".
+std::string with_micro_batch(const std::string& label, const ActionInfo& action) {
+    const std::size_t phase = label.rfind(' ');
+    if (phase == std::string::npos || phase < 2 || label[phase - 2] != ' ') return label;
+    const char pass = label[phase - 1];
+    if (pass != 'F' && pass != 'B' && pass != 'W') return label;
+    const std::int32_t micro_batch =
+        pass == 'F' ? action.forward_micro_batch : action.backward_micro_batch;
+    return fmt::format("{}{}{}", label.substr(0, phase), micro_batch, label.substr(phase));
+}
+
 }  // namespace
 
 Timeline make_timeline(const std::vector<RankTrace>& traces, const ReplayInput& input,
@@ -37,7 +48,8 @@ Timeline make_timeline(const std::vector<RankTrace>& traces, const ReplayInput& 
             if (!shown(record, program, all)) continue;
             const Instruction& instruction = program.stream(record.stream)[record.instruction];
             if (instruction.kind == InstructionKind::run) continue;
-            const std::string& label = input.labels[instruction.label];
+            const std::string label =
+                with_micro_batch(input.labels[instruction.label], program.actions[record.action]);
             if (instruction.kind == InstructionKind::send) {
                 add(record, label, "send", record.start_ps, record.end_ps);
                 continue;
@@ -54,8 +66,10 @@ Timeline make_timeline(const std::vector<RankTrace>& traces, const ReplayInput& 
             if (!shown(record, program, all)) continue;
             const Instruction& instruction = program.stream(record.stream)[record.instruction];
             const OperatorLabel& op = pieces.operators(instruction.index)[span.operation];
-            add(record, fmt::format("{}: {}", input.labels[instruction.label], op.name),
-                to_string(op.operator_class), span.start_ps, span.end_ps);
+            const std::string label =
+                with_micro_batch(input.labels[instruction.label], program.actions[record.action]);
+            add(record, fmt::format("{}: {}", label, op.name), to_string(op.operator_class),
+                span.start_ps, span.end_ps);
         }
     }
     return timeline;

@@ -38,7 +38,7 @@ inline ReplayInput make_input(std::uint32_t pipeline_ranks, std::uint32_t lanes)
     ReplayInput input;
     input.segments = SegmentTable(3);
     input.programs.resize(pipeline_ranks);
-    for (RankProgram& p : input.programs) p.actions.push_back({ActionClass::forward, "a"});
+    for (RankProgram& p : input.programs) p.actions.push_back({ActionClass::forward, "a", 0, 0});
     input.lanes = lanes;
     input.labels = {"test"};
     input.group_count.fill(1);
