@@ -26,6 +26,8 @@ struct Session {
 // Tables "gemm" (model shapes), "gemm_grid", "gemm_held_out"; columns as gemm_table().
 void measure_gemm(const Session& session);
 void measure_gemm_grid(const Session& session);
+// Table "grouped_gemm": our FP8 grouped GEMM on DeepSeek-V3's expert shapes.
+void measure_grouped_gemm(const Session& session);
 // Tables "memory" and "memory_sizes".
 void measure_memory(const Session& session);
 // The shapes a run was missing, into "gemm" and "memory".
