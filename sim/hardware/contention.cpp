@@ -43,8 +43,11 @@ Contention::Contention(const AcceleratorProfile& profile) {
 }
 
 Sourced<Ratio> Contention::slowdown(OperatorClass c, const CommunicationLoad& load) const {
+    if (load.sms == 0) {
+        return {Ratio(1), {Origin::derived, "no SM held by communication: not slowed"}};
+    }
     const auto known = points_.find(c);
-    if (known == points_.end() || load.sms == 0) {
+    if (known == points_.end()) {
         return {Ratio(1), {Origin::assumed, "no contention table for this class: none assumed"}};
     }
     const double sms = static_cast<double>(load.sms);

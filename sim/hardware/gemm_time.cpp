@@ -16,13 +16,37 @@ namespace {
 constexpr KernelTable::Position kScale = {0.7, 1, 1};
 // Beyond this distance from every measured point a reading is an extrapolation.
 constexpr double kReach = 1.5;
+// An accumulating table of fewer points than this prices only these points.
+constexpr std::size_t kFew = 12;
 
 KernelTable::Position position_of(const Gemm& g) {
     return shape_position(static_cast<double>(g.m), static_cast<double>(g.n),
                           static_cast<double>(g.k));
 }
 
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    const std::size_t half = values.size() / 2;
+    return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+// Of every value: the median of the others over it, - 1.
+std::vector<double> left_out_of_median(const std::vector<double>& values) {
+    std::vector<double> errors;
+    for (std::size_t i = 0; i < values.size() && values.size() > 1; ++i) {
+        std::vector<double> others = values;
+        others.erase(others.begin() + static_cast<std::ptrdiff_t>(i));
+        errors.push_back(median(others) / values[i] - 1);
+    }
+    return errors;
+}
+
 }  // namespace
+
+double GemmTimes::Residual::spread() const {
+    const double near = distance == 0 ? 0 : error * std::clamp(distance / kScale[0], 1.0, 4.3);
+    return near + extra;
+}
 
 Precision parse_precision(const std::string& text, const std::string& where) {
     for (const Precision p : {Precision::bf16, Precision::fp8_tensor, Precision::fp8_block}) {
@@ -49,6 +73,9 @@ GemmTimes::GemmTimes(const AcceleratorProfile& profile) {
         Family& added = families_[key];
         added.from = from[key];
         add_rows(added, list);
+    }
+    for (const auto& [key, list] : rows) {
+        if (key.second) add_ratios(list);
     }
 }
 
@@ -108,6 +135,35 @@ void GemmTimes::add_rows(Family& target, const std::vector<Row>& rows) {
         const auto entry = target.limited.try_emplace(row.sms, KernelTable(kScale)).first;
         entry->second.add(at, row.time / (model * target.all_sms.read(at).value));
     }
+    for (const auto& [sms, table] : target.limited) {
+        target.limited_error += table.typical_error() / static_cast<double>(target.limited.size());
+    }
+}
+
+// Of too few accumulating points, what the plain GEMM's rule needs; none without plain ones.
+void GemmTimes::add_ratios(const std::vector<Row>& rows) {
+    const Precision precision = rows.front().gemm.precision;
+    Family& target = families_.at({precision, true});
+    if (target.all_sms.size() >= kFew || family(precision, false) == nullptr) return;
+    for (const Row& row : rows) {
+        if (row.sms < device_.all_sms) continue;
+        target.ratios.push_back(row.time / plain_and_results(row.gemm, row.sms));
+    }
+}
+
+double GemmTimes::model(const Gemm& gemm, double sms) const {
+    TileDevice device = device_;
+    device.sms = sms;
+    return tile_time(tile_problem(gemm), device, constants_.at(gemm.precision));
+}
+
+double GemmTimes::plain_and_results(const Gemm& gemm, double sms) const {
+    Gemm plain = gemm;
+    plain.accumulate = false;
+    const double results = static_cast<double>(gemm.m) * static_cast<double>(gemm.n);
+    const double bandwidth =
+        device_.copy_bandwidth * constants_.at(gemm.precision).bandwidth_fraction;
+    return model(plain, sms) * residual(plain, sms)->value + 6 * results / bandwidth;
 }
 
 const GemmTimes::Family* GemmTimes::family(Precision precision, bool accumulate) const {
@@ -126,8 +182,8 @@ double GemmTimes::best_rate(Precision precision) const {
 }
 
 // L of a family between the SM counts it was measured at; below the smallest, that one's.
-KernelTable::Reading GemmTimes::limited(const Family& known, const KernelTable::Position& at,
-                                        double sms) const {
+GemmTimes::Limited GemmTimes::limited(const Family& known, const KernelTable::Position& at,
+                                      double sms) const {
     double below_sms = 0, above_sms = device_.all_sms;
     KernelTable::Reading below{1, 0}, above{1, 0};
     for (const auto& [level, table] : known.limited) {
@@ -137,11 +193,15 @@ KernelTable::Reading GemmTimes::limited(const Family& known, const KernelTable::
             break;
         }
     }
-    if (below_sms == 0) return above;
-    if (above_sms == below_sms) return below;
+    if (below_sms == 0) {
+        const double octaves = std::log2(above_sms / sms);
+        return {above, known.limited_error * (1 + octaves) + std::fabs(above.value - 1)};
+    }
+    if (above_sms == below_sms) return {below, 0};
     const double share = (sms - below_sms) / (above_sms - below_sms);
-    return {below.value + share * (above.value - below.value),
-            std::max(below.distance, above.distance)};
+    const double step = above.value - below.value;
+    return {{below.value + share * step, std::max(below.distance, above.distance)},
+            known.limited_error + std::fabs(step) / 2};
 }
 
 // The family whose SM-limited rows serve: its own, else the same result type in another precision.
@@ -156,58 +216,83 @@ const GemmTimes::Family* GemmTimes::limited_source(const Family& own, bool accum
     return nullptr;
 }
 
+// What fewer SMs do to a residual of `known`.
+void GemmTimes::limit(Residual& result, const Family& known, const Gemm& gemm, double sms) const {
+    const Family* source = limited_source(known, gemm.accumulate);
+    if (source == nullptr) {  // the tile model alone
+        result.extra += known.error * (1 + std::log2(device_.all_sms / sms));
+        result.origin = weakest(result.origin, Origin::derived);
+        return;
+    }
+    const Limited part = limited(*source, position_of(gemm), sms);
+    result.value *= part.reading.value;
+    result.distance = std::max(result.distance, part.reading.distance);
+    result.error = std::max(result.error, source->limited_error);
+    result.extra += part.spread;
+    if (source != &known) result.extra += source->limited_error;
+    if (result.extra > 0) result.origin = weakest(result.origin, Origin::derived);
+}
+
+GemmTimes::Residual GemmTimes::sparse_residual(const Family& known, const Gemm& gemm,
+                                               double sms) const {
+    Gemm plain = gemm;
+    plain.accumulate = false;
+    Residual result = *residual(plain, sms);
+    result.value = median(known.ratios) * plain_and_results(gemm, sms) / model(gemm, sms);
+    result.extra += summarise(left_out_of_median(known.ratios)).mean;
+    result.origin = weakest(weakest(result.origin, known.from.origin), Origin::derived);
+    result.sparse = true;
+    return result;
+}
+
 std::optional<GemmTimes::Residual> GemmTimes::residual(const Gemm& gemm, double sms) const {
     const Family* known = family(gemm.precision, gemm.accumulate);
     if (known == nullptr) return std::nullopt;
-    const auto at = position_of(gemm);
-    const KernelTable::Reading reading = known->all_sms.read(at);
+    const KernelTable::Reading reading = known->all_sms.read(position_of(gemm));
     Residual result{reading.value, reading.distance, known->from.origin, known->error};
-    if (sms < device_.all_sms) {
-        const Family* source = limited_source(*known, gemm.accumulate);
-        if (source != nullptr) {
-            const KernelTable::Reading part = limited(*source, at, sms);
-            result.value *= part.value;
-            result.distance = std::max(result.distance, part.distance);
-        }
-        if (source != known) result.origin = weakest(result.origin, Origin::derived);
-    }
+    if (sms < device_.all_sms) limit(result, *known, gemm, sms);
+    if (!known->ratios.empty() && result.distance > 0) return sparse_residual(*known, gemm, sms);
     if (result.distance > kReach) result.origin = weakest(result.origin, Origin::derived);
     return result;
 }
 
 std::optional<Estimate> GemmTimes::time(const Gemm& gemm, double sms) const {
-    TileDevice device = device_;
-    device.sms = sms;
-    const TileConstants* constants = this->constants(gemm.precision);
-    if (constants == nullptr) return std::nullopt;
+    if (constants(gemm.precision) == nullptr) return std::nullopt;
     Gemm priced = gemm;
     const bool scaled = gemm.accumulate && family(gemm.precision, true) == nullptr;
     if (scaled) priced.accumulate = false;
     const auto residual = this->residual(priced, sms);
     if (!residual) return std::nullopt;
     Estimate estimate;
-    estimate.time = Seconds(tile_time(tile_problem(gemm), device, *constants) * residual->value);
+    estimate.time = Seconds(model(gemm, sms) * residual->value);
     // Away from measured points fewer SMs are never faster.
-    if (sms < device_.all_sms && residual->distance > 0) {
-        const double all = tile_time(tile_problem(gemm), device_, *constants) *
-                           this->residual(priced, device_.all_sms)->value;
+    if (sms < device_.all_sms && !residual->exact()) {
+        const double all =
+            model(gemm, device_.all_sms) * this->residual(priced, device_.all_sms)->value;
         estimate.time = std::max(estimate.time, Seconds(all));
     }
     estimate.origin = scaled ? weakest(residual->origin, Origin::derived) : residual->origin;
-    estimate.spread = residual->error * std::min(residual->distance, 3.0) / kScale[0];
-    const char* how = residual->distance == 0        ? "measured point"
+    estimate.spread = residual->spread();
+    const char* how = residual->exact()              ? "measured point"
                       : residual->distance <= kReach ? "interpolated"
                                                      : "extrapolated";
-    estimate.rule = fmt::format("gemm table {}, {}{}", to_string(gemm.precision), how,
-                                scaled ? ", FP32 results added by the tile model" : "");
+    estimate.rule =
+        fmt::format("gemm table {}, {}{}", to_string(gemm.precision), how,
+                    scaled             ? ", FP32 results added by the tile model"
+                    : residual->sparse ? ", FP32 results added, scaled to those measured"
+                                       : "");
     return estimate;
 }
 
 std::vector<GemmTimes::FamilyErrors> GemmTimes::leave_one_out() const {
     std::vector<FamilyErrors> result;
     for (const auto& [key, known] : families_) {
-        FamilyErrors errors{
-            key.first, key.second, known.from, summarise(known.all_sms.leave_one_out()), {}};
+        FamilyErrors errors{key.first,
+                            key.second,
+                            known.from,
+                            summarise(known.ratios.empty() ? known.all_sms.leave_one_out()
+                                                           : left_out_of_median(known.ratios)),
+                            {}};
         std::vector<double> limited;
         for (const auto& [sms, table] : known.limited) {
             const auto level = table.leave_one_out();

@@ -108,21 +108,24 @@ std::optional<Estimate> GroupedGemmTimes::time(const GroupedGemm& gemm, double s
         estimate.origin = known->second.from.origin;
         // A handful of rows that agree says little of other shapes: at least the dense table's
         // error.
-        estimate.spread = std::max(known->second.error, dense ? dense->error : 0) *
-                          std::min(reading.distance, 3.0);
+        if (reading.distance > 0) {
+            estimate.spread = std::max(known->second.error, dense ? dense->error : 0) *
+                              std::clamp(reading.distance, 1.0, 3.0);
+        }
         if (reading.distance > 1.5) estimate.origin = weakest(estimate.origin, Origin::derived);
         estimate.rule = fmt::format(
             "grouped_gemm table {} {}, {}", to_string(gemm.layout), to_string(gemm.precision),
             reading.distance == 0 ? "published or measured shape" : "interpolated");
         if (!all && dense) {  // what fewer SMs do to the dense GEMM of one group
             factor *= dense->value / dense_.residual(group, dense_.device().all_sms)->value;
+            estimate.spread = std::max(estimate.spread, dense->error) + dense->extra;
             estimate.origin = weakest(estimate.origin, Origin::derived);
         }
     } else {
         if (!dense) return std::nullopt;
         factor = dense->value;
         estimate.origin = weakest(dense->origin, Origin::derived);
-        estimate.spread = dense->error * (1 + std::min(dense->distance, 3.0));
+        estimate.spread = dense->error * (1 + std::min(dense->distance, 3.0)) + dense->extra;
         estimate.rule = fmt::format(
             "no {} {} table: tile model over all groups x residual of the "
             "dense GEMM of one group",
