@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "app/command.hpp"
 #include "app/output.hpp"
@@ -54,6 +55,12 @@ ValidationReportCase run_case(const ValidationCase& which, const ValidationBound
 
 void validate(const ValidateOptions& options, CommandContext& context) {
     check_out_dir(context);
+    if (options.bounds && !context.sets.empty()) {
+        throw InputError(
+            fmt::format("--bounds {}: must not stand beside --set: published figures "
+                        "describe the cases as shipped",
+                        options.bounds->string()));
+    }
     const ValidationBounds bounds =
         options.bounds ? load_bounds(*options.bounds) : ValidationBounds();
     const auto cases =

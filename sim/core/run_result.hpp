@@ -69,9 +69,13 @@ struct RunResult {
     std::string used;             // settings with every default filled in (JSON text)
     std::vector<Metric> metrics;  // in print order
     std::vector<PublishedFigure> published;
+    // Overrides given beside the scenario's file ("plan.pp=8"). With any, `published` describes the
+    // scenario as shipped, not this run.
+    std::vector<std::string> changed = {};
     std::vector<ResultTable> breakdown;
     std::vector<std::string>
-        notes;  // sentences for the reader: what overflows, what is not modelled
+        notes;                 // sentences for the reader: what overflows, what is not modelled
+    std::size_t warnings = 0;  // so many of the first notes are about this plan; compare shows them
     std::vector<SourceUsed> sources;
     std::vector<InputFile> inputs;
     std::int64_t events = 0;

@@ -83,6 +83,14 @@ std::string format_error(double predicted, double published) {
     return fmt::format("{:+.1f} %", 100 * relative_error(predicted, published));
 }
 
+std::string changed_sentence(const std::vector<std::string>& changed) {
+    if (changed.empty()) return "";
+    return fmt::format(
+        "Changed here: {}. Published figures describe the scenario as shipped, without {}: no "
+        "error is given.",
+        fmt::join(changed, ", "), changed.size() > 1 ? "these changes" : "this change");
+}
+
 std::string format_cell(const Cell& cell, const ResultColumn& column) {
     if (const auto* text = std::get_if<std::string>(&cell)) return *text;
     if (const auto* count = std::get_if<std::int64_t>(&cell)) return grouped(*count);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/run_result.hpp"
 
@@ -23,6 +24,11 @@ std::string format_published(std::string_view name, double value, std::string_vi
 std::string format_error(double predicted, double published);
 // (predicted - published) / published.
 double relative_error(double predicted, double published);
+
+// What heads figures that describe the scenario without the overrides of this run.
+inline constexpr const char* kPublishedAsShipped = "published, as shipped";
+// "Changed here: a=1, b=2. The figures headed ... no error is given."; empty without changes.
+std::string changed_sentence(const std::vector<std::string>& changed);
 
 // A cell of a breakdown table.
 std::string format_cell(const Cell& cell, const ResultColumn& column);

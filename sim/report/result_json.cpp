@@ -22,10 +22,12 @@ void write_published(JsonWriter& json, const RunResult& result) {
         const Metric* metric = result.find(figure.metric);
         json.begin_object();
         json.field("metric", figure.metric).field("value", figure.value);
+        const bool same_scenario = result.changed.empty();
         if (metric != nullptr) {
             json.field("unit", metric->unit).field("predicted", metric->value);
-            json.field("error", relative_error(metric->value, figure.value));
+            if (same_scenario) json.field("error", relative_error(metric->value, figure.value));
         }
+        json.field("describes_this_run", same_scenario);
         json.field("citation", figure.citation).field("note", figure.note);
         json.end_object();
     }
@@ -83,6 +85,9 @@ void write_result(JsonWriter& json, const RunResult& result) {
     json.field("events", result.events).field("operators", result.operators);
     json.field("ranks", result.ranks).field("ranks_simulated", result.ranks_simulated);
     write_metrics(json, result);
+    json.key("changed").begin_array();
+    for (const std::string& setting : result.changed) json.value(setting);
+    json.end_array();
     write_published(json, result);
     write_breakdown(json, result);
     json.key("notes").begin_array();

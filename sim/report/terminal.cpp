@@ -85,7 +85,9 @@ std::vector<std::string> metric_cells(const RunResult& result, const Metric& met
     if (with_published) {
         const PublishedFigure* figure = published_of(result, metric.name);
         cells.push_back(figure ? format_published(metric.name, figure->value, metric.unit) : "");
-        cells.push_back(figure ? format_error(metric.value, figure->value) : "");
+        if (result.changed.empty()) {
+            cells.push_back(figure ? format_error(metric.value, figure->value) : "");
+        }
     }
     cells.emplace_back(to_string(metric.origin));
     return cells;
@@ -174,8 +176,9 @@ std::string render_metrics(const RunResult& result, const TerminalStyle& style) 
     const bool with_published = !result.published.empty();
     std::vector<TextColumn> columns = {{"", Align::left, true}, {"predicted", Align::right}};
     if (with_published) {
-        columns.push_back({"published", Align::right});
-        columns.push_back({"error", Align::right});
+        const bool changed = !result.changed.empty();
+        columns.push_back({changed ? kPublishedAsShipped : "published", Align::right});
+        if (!changed) columns.push_back({"error", Align::right});
     }
     columns.push_back({"weakest origin", Align::left});
     TextTable table(columns);
@@ -191,6 +194,12 @@ std::string render_metrics(const RunResult& result, const TerminalStyle& style) 
     }
     std::string text = table.render(style.width, style.color, 4);
     if (with_published) {
+        const std::string changed = changed_sentence(result.changed);
+        if (!changed.empty()) text += "\n";
+        const auto width = static_cast<std::size_t>(style.width - 2);
+        for (const std::string& line : wrapped(changed, width)) {
+            if (!line.empty()) text += toned("  " + line, Tone::warn, style.color) + "\n";
+        }
         text +=
             "\n" +
             toned("Published figures (compared with, never fitted to)", Tone::bold, style.color) +

@@ -17,7 +17,8 @@ struct Figure {
     const Metric* metric;  // nullptr: nothing predicted
     std::optional<double> bound;
     double error() const { return relative_error(metric->value, published->value); }
-    bool within() const { return metric && (!bound || std::fabs(error()) <= *bound); }
+    bool changed = false;  // the published figure describes the case without this run's overrides
+    bool within() const { return metric && (changed || !bound || std::fabs(error()) <= *bound); }
 };
 
 std::vector<Figure> figures_of(const ValidationReportCase& which) {
@@ -25,7 +26,8 @@ std::vector<Figure> figures_of(const ValidationReportCase& which) {
     for (std::size_t i = 0; i < which.result.published.size(); ++i) {
         const PublishedFigure& published = which.result.published[i];
         figures.push_back({&published, which.result.find(published.metric),
-                           i < which.bounds.size() ? which.bounds[i] : std::nullopt});
+                           i < which.bounds.size() ? which.bounds[i] : std::nullopt,
+                           !which.result.changed.empty()});
     }
     return figures;
 }
@@ -34,7 +36,8 @@ std::vector<double> absolute_errors(const std::vector<ValidationReportCase>& cas
     std::vector<double> errors;
     for (const ValidationReportCase& which : cases) {
         for (const Figure& figure : figures_of(which)) {
-            if (figure.metric != nullptr) errors.push_back(std::fabs(figure.error()));
+            if (figure.metric == nullptr || figure.changed) continue;
+            errors.push_back(std::fabs(figure.error()));
         }
     }
     std::sort(errors.begin(), errors.end());
@@ -44,6 +47,14 @@ std::vector<double> absolute_errors(const std::vector<ValidationReportCase>& cas
 double median(const std::vector<double>& sorted) {
     const std::size_t half = sorted.size() / 2;
     return sorted.size() % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+// The overrides of this validation: the same for every case.
+std::vector<std::string> changes_of(const std::vector<ValidationReportCase>& cases) {
+    for (const ValidationReportCase& which : cases) {
+        if (!which.result.changed.empty()) return which.result.changed;
+    }
+    return {};
 }
 
 void add_case(TextTable& table, const ValidationReportCase& which, bool bounded) {
@@ -56,10 +67,12 @@ void add_case(TextTable& table, const ValidationReportCase& which, bool bounded)
             continue;
         }
         const std::string& unit = figure.metric->unit;
-        std::vector<std::string> cells = {
-            figure.metric->title, format_published(name, figure.published->value, unit),
-            format_value(name, figure.metric->value, unit),
-            format_error(figure.metric->value, figure.published->value)};
+        std::vector<std::string> cells = {figure.metric->title,
+                                          format_published(name, figure.published->value, unit),
+                                          format_value(name, figure.metric->value, unit)};
+        if (!figure.changed) {
+            cells.push_back(format_error(figure.metric->value, figure.published->value));
+        }
         if (bounded)
             cells.push_back(figure.bound ? fmt::format("{:.1f} %", 100 * *figure.bound) : "");
         cells.push_back(figure.published->citation);
@@ -79,19 +92,28 @@ bool validation_passes(const std::vector<ValidationReportCase>& cases) {
 
 std::string render_validation(const std::vector<ValidationReportCase>& cases,
                               const TerminalStyle& style) {
+    const std::vector<std::string> changed = changes_of(cases);
     bool bounded = false;
     for (const ValidationReportCase& which : cases) {
         for (const auto& bound : which.bounds) bounded = bounded || bound.has_value();
     }
-    std::vector<TextColumn> columns = {{"", Align::left, false},
-                                       {"published", Align::right},
-                                       {"predicted", Align::right},
-                                       {"error", Align::right}};
+    bounded = bounded && changed.empty();
+    std::vector<TextColumn> columns = {
+        {"", Align::left, false},
+        {changed.empty() ? "published" : kPublishedAsShipped, Align::right},
+        {"predicted", Align::right}};
+    if (changed.empty()) columns.push_back({"error", Align::right});
     if (bounded) columns.push_back({"bound", Align::right});
     columns.push_back({"published in", Align::left, true});
     TextTable table(columns);
     for (const ValidationReportCase& which : cases) add_case(table, which, bounded);
-    std::string text = table.render(style.width, style.color, 4);
+    std::string text;
+    for (const std::string& line :
+         wrapped(changed_sentence(changed), static_cast<std::size_t>(style.width))) {
+        if (!line.empty()) text += toned(line, Tone::warn, style.color) + "\n";
+    }
+    if (!changed.empty()) text += "\n";
+    text += table.render(style.width, style.color, 4);
     for (const ValidationReportCase& which : cases) {
         if (which.failed.empty()) continue;
         for (const std::string& line :
@@ -111,7 +133,9 @@ std::string render_validation(const std::vector<ValidationReportCase>& cases,
 
 std::string validation_json(const std::vector<ValidationReportCase>& cases) {
     JsonWriter json;
-    json.begin_object().key("cases").begin_array();
+    json.begin_object().key("changed").begin_array();
+    for (const std::string& setting : changes_of(cases)) json.value(setting);
+    json.end_array().key("cases").begin_array();
     for (const ValidationReportCase& which : cases) {
         json.begin_object().field("name", which.name);
         if (!which.failed.empty()) json.field("failed", which.failed);
@@ -121,11 +145,14 @@ std::string validation_json(const std::vector<ValidationReportCase>& cases) {
             json.field("published", figure.published->value);
             if (figure.metric != nullptr) {
                 json.field("unit", figure.metric->unit).field("predicted", figure.metric->value);
-                json.field("error", figure.error());
+                if (!figure.changed) json.field("error", figure.error());
                 json.field("origin", to_string(figure.metric->origin));
             }
-            if (figure.bound) json.field("bound", *figure.bound);
-            json.field("within_bound", figure.within());
+            json.field("describes_this_run", !figure.changed);
+            if (!figure.changed) {
+                if (figure.bound) json.field("bound", *figure.bound);
+                json.field("within_bound", figure.within());
+            }
             json.field("citation", figure.published->citation);
             json.field("note", figure.published->note).end_object();
         }

@@ -1,5 +1,8 @@
 #include "study/scenario.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include <fmt/format.h>
 
 #include "core/error.hpp"
@@ -47,6 +50,12 @@ void apply(ConfigNode& document, const std::vector<std::string>& sets) {
     }
 }
 
+// True for overrides that leave every predicted figure as it is.
+bool is_label(const std::string& text) {
+    const std::string key = text.substr(0, text.find('='));
+    return key == "name" || key == "description" || key == "published" || key == "run.fold";
+}
+
 }  // namespace
 
 fs::path resolve_file(const ConfigNode& node, const fs::path& scenario) {
@@ -70,6 +79,8 @@ Scenario load_scenario(const fs::path& file, const std::vector<std::string>& set
     Scenario scenario{.file = file, .document = load_stacked(file, 0)};
     if (!sets.empty()) {
         apply(scenario.document, sets);
+        std::copy_if(sets.begin(), sets.end(), std::back_inserter(scenario.changed),
+                     [](const std::string& text) { return !is_label(text); });
     }
     scenario.name = scenario.document.at("name").as_string();
     const ConfigNode kind = scenario.document.at("kind");

@@ -18,6 +18,7 @@ struct Scenario {
     std::string kind = {};   // "training"
     std::string given = {};  // the document as JSON text
     std::vector<PublishedFigure> published = {};
+    std::vector<std::string> changed = {};  // overrides that may move an answer, as given
 };
 
 // Reads `file`, over its "base" scenario where it names one, and applies "key=value" overrides in

@@ -79,6 +79,7 @@ RunResult training_answer(const Scenario& scenario, const TrainingScenario& trai
     result.used = training.used;
     add_metrics(result, spec, simulated, weakest_of(training, simulated));
     result.published = scenario.published;
+    result.changed = scenario.changed;
     result.breakdown = {setup_table(spec), per_rank_table(simulated), chunk_pair_table(simulated),
                         memory_table(simulated.memory), stages_table(spec)};
     std::erase_if(result.breakdown, [](const ResultTable& table) { return table.rows.empty(); });

@@ -63,6 +63,21 @@ TEST(ValidationTable, PrintsErrorsBoundsAndTheirMedian) {
     EXPECT_FALSE(root.at("cases").at(0).at("figures").at(0).at("within_bound").as_bool());
 }
 
+TEST(ValidationTable, ChangedCasesHaveNoErrors) {
+    std::vector<ValidationReportCase> cases = {{"paper/table_4", sample_result()}};
+    cases[0].result.changed = {"plan.pp=8"};
+    cases[0].bounds = {0.0001, std::nullopt};
+    const std::string text = render_validation(cases, {120, false, true});
+    EXPECT_EQ(text.find("Changed here: plan.pp=8. "), 0U);
+    EXPECT_THAT(text, ContainsRegex("time per step +19.926 s +20.31 s +A paper"));
+    EXPECT_EQ(text.find("median"), std::string::npos);
+    EXPECT_TRUE(validation_passes(cases));
+    const ConfigNode root = ConfigNode::parse(validation_json(cases), "v.json");
+    const ConfigNode figure = root.at("cases").at(0).at("figures").at(0);
+    EXPECT_FALSE(figure.at("describes_this_run").as_bool());
+    EXPECT_FALSE(figure.has("error"));
+}
+
 TEST(ValidationTable, FailedCaseOrMissingPredictionFails) {
     std::vector<ValidationReportCase> cases = {{"a", sample_result()}};
     cases[0].result.published.push_back({"chunks", 1, "somewhere", ""});

@@ -20,6 +20,17 @@ TEST(Terminal, EachLineHasPredictedPublishedErrorOrigin) {
     EXPECT_THAT(text, HasSubstr("cost: excludes earlier research"));
 }
 
+TEST(Terminal, ChangedScenarioHasNoErrorsAndSaysWhoseThePublishedFiguresAre) {
+    RunResult result = sample_result();
+    result.changed = {"plan.pp=8", "train.tokens=1e12"};
+    const std::string text = render_metrics(result, {120, false, true});
+    EXPECT_THAT(text, HasSubstr("published, as shipped"));
+    EXPECT_THAT(text, HasSubstr("Changed here: plan.pp=8, train.tokens=1e12. Published figures"));
+    EXPECT_THAT(text, testing::ContainsRegex("time per step +20.31 s +19.926 s +assumed"));
+    EXPECT_THAT(text, Not(HasSubstr("error  ")));
+    EXPECT_THAT(text, Not(HasSubstr("+1.9 %")));
+}
+
 TEST(Terminal, NoPublishedColumnsWithoutPublishedFigures) {
     RunResult result = sample_result();
     result.published.clear();
