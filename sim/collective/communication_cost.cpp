@@ -147,7 +147,8 @@ CommunicationEstimate CommunicationCost::expert(const Communication& op,
 CommunicationEstimate CommunicationCost::time(const Communication& op,
                                               const GroupPlacement& placement) const {
     check(placement);
-    if (placement.ranks == 1) return {Seconds(0), BytesPerSecond(0), Origin::measured, "one rank"};
+    if (placement.ranks == 1)
+        return {Seconds(0), BytesPerSecond(0), Origin::derived, "one rank: nothing is sent"};
     if (is_expert(op.kind)) return expert(op, placement);
     const Times times = buffer_times(op, placement);
     const bool across = placement.ranks > placement.ranks_per_node;

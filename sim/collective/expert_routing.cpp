@@ -6,6 +6,7 @@
 //   so a token reaches M (1 - q(E/N)) nodes and M R/N (1 - q(E/R)) ranks of R.
 
 #include <algorithm>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -37,7 +38,10 @@ Pool pool_of(std::int64_t nodes, std::int64_t top_k, std::int64_t experts,
         static_cast<double>(experts) * static_cast<double>(reached) / static_cast<double>(nodes);
     if (top_k < 1 || static_cast<double>(top_k) > pool) {
         throw InputError(
-            fmt::format("top_k = {}: must be 1 to the {} experts a token may reach", top_k, pool));
+            fmt::format("top_k = {}: must be 1 to {:g}, the experts on the {} of {} nodes that a "
+                        "token may reach ({} experts spread evenly over the nodes, node limit {})",
+                        top_k, pool, reached, nodes, experts,
+                        node_limit > 0 ? std::to_string(node_limit) : "none"));
     }
     return {static_cast<double>(reached), pool};
 }

@@ -55,7 +55,9 @@ Estimate MemoryTimes::time(const MemoryOp& op, double sms) const {
         factor = reading.value;
         estimate.origin = known->second.from.origin;
         if (reading.distance > 3) estimate.origin = weakest(estimate.origin, Origin::derived);
-        estimate.spread = known->second.error * std::min(reading.distance, 3.0);
+        if (reading.distance > 0) {
+            estimate.spread = known->second.error * std::clamp(reading.distance, 1.0, 3.0);
+        }
         estimate.rule = fmt::format("memory table {}, {}", to_string(op.kind),
                                     reading.distance == 0 ? "measured shape" : "interpolated");
     } else {

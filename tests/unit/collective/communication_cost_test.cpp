@@ -119,11 +119,33 @@ TEST_F(H800Cost, NodesAndMessages) {
     EXPECT_THROW(cost.time(c, {10, 4}), InputError);
 }
 
-// The H100 node: 900 GB/s NVLink carries what two H200 with the same links were measured at.
-TEST(H100Node, HasNvlinkOnly) {
+// The H100 node, from NCCL on two H200 with the same links. Two ranks gather 2 x 134217728 bytes:
+// each sends half, measured 541.25 us. Eight gather 1 GB: 875 MB each, beyond the largest row of
+// 536,870,912 bytes in 1957.63 us: 1957.63 x 875 / 536.870912 = 3190.57 us, and 3 - 1 more hops of
+// 4.16 us. All-reduce of 131072 bytes over eight: 2 x 131072 x 7/8 = 229376, between 65536 (5.82)
+// and 262144 (7.07): 5.82 + 1.25 x 163840 / 196608 = 6.86167, and 2 hops.
+TEST(H100Node, CollectivesAreNcclsScaledToTheRanks) {
     const CommunicationCost cost(load_cluster("h100_8", kProfiles));
-    const Communication c{CommunicationKind::all_gather, Group::data, 8, Bytes(1e9)};
-    EXPECT_NEAR(cost.time(c, {8, 8}).time.value(), 1e9 * 7 / 8 / 361.5e9 + 3 * 4.16e-6, 1e-12);
+    const auto us = [&](CommunicationKind kind, std::int64_t ranks, double bytes) {
+        const Communication c{kind, Group::data, ranks, Bytes(bytes)};
+        const CommunicationEstimate estimate = cost.time(c, {ranks, ranks});
+        EXPECT_EQ(estimate.origin, Origin::derived);
+        return estimate.time.value() * 1e6;
+    };
+    EXPECT_NEAR(us(CommunicationKind::all_gather, 2, 2 * 134217728.0), 541.25, 1e-6);
+    EXPECT_NEAR(us(CommunicationKind::all_gather, 8, 1e9), 1957.63 * 875e6 / 536870912 + 2 * 4.16,
+                1e-6);
+    EXPECT_NEAR(us(CommunicationKind::all_reduce, 8, 131072), 6.861667 + 2 * 4.16, 1e-5);
+    EXPECT_EQ(us(CommunicationKind::all_reduce, 1, 1e9), 0);
+}
+
+// Half of NVLink's rate: what exceeds the smallest message's 3.62 us takes twice as long.
+TEST(H100Node, MeasuredCollectivesScaleWithNvlink) {
+    ClusterProfile half = load_cluster("h100_8", kProfiles);
+    half.nvlink_bandwidth.value = BytesPerSecond(361.5e9 / 2);
+    const Communication c{CommunicationKind::all_gather, Group::data, 2, Bytes(2 * 134217728.0)};
+    EXPECT_NEAR(CommunicationCost(half).time(c, {2, 2}).time.value() * 1e6,
+                3.62 + 2 * (541.25 - 3.62), 1e-6);
 }
 
 // EP64 of DeepSeek-V3: 4 of 8 nodes hold 128 experts, 32 a node; 8 drawn miss a node with

@@ -118,6 +118,38 @@ TEST_F(MeasuredGemm, SustainedTimesContentionIsWhatBothTogetherShowed) {
     EXPECT_LE(summarise(errors).worst, 0.03);
 }
 
+// SMs were measured at 64, 96, 112 and 132. Between and below them nothing is "measured", and an
+// interpolated shape is no surer than the table predicts its own points.
+TEST_F(MeasuredGemm, WhatWasNotMeasuredSaysSo) {
+    const Gemm known{4096, 4096, 7168, Precision::bf16};
+    const double error = GemmTimes(profile).residual(known, 132)->error;
+    double below = 0;
+    for (const std::int64_t sms : {100, 60, 1}) {  // farther and farther off
+        const Estimate estimate = time(known, {sms});
+        EXPECT_EQ(estimate.origin, Origin::derived) << sms;
+        EXPECT_GT(estimate.spread, below) << sms;
+        below = estimate.spread;
+    }
+    EXPECT_EQ(time(known, {112}).spread, 0);
+    EXPECT_EQ(time(known, {112}).origin, Origin::measured);
+    EXPECT_GE(time({4097, 7169, 2049, Precision::bf16}).spread, error);
+}
+
+// BF16 has four accumulating points. m n = 4096 x 7168: 32.0165 us plain, 6 m n = 176.2 MB at
+// 0.982 x 2871.3 GB/s 62.48 us, measured 120.707: ratio 1.277. 7168 x 256 either way: 11.0 MB 3.90
+// us, 30.177 / (27.4885 + 3.90) = 0.961 and 29.3445 / (26.3365 + 3.90) = 0.970. The head: 10017 us
+// over 9319 + 1972 = 0.887. Median (0.961 + 0.970) / 2 = 0.966; each by the median of the others:
+// 24.7, 0.9, 0.9, 9.4 %, mean 9.0 (the four read as a table: 28.6).
+TEST_F(MeasuredGemm, FewAccumulatingPointsScaleThePlainGemm) {
+    EXPECT_NEAR(time({4096, 7168, 256, Precision::bf16, true}).time.value() * 1e6, 120.707, 1e-6);
+    const double results = 6.0 * 4096 * 4096 / (0.982 * 2871.3e9);
+    const double plain = time({4096, 4096, 7168, Precision::bf16}).time.value();
+    const Estimate estimate = time({4096, 4096, 7168, Precision::bf16, true});
+    EXPECT_NEAR(estimate.time.value() / (plain + results), 0.966, 1e-3);
+    EXPECT_NEAR(estimate.spread, 0.090, 1e-3);
+    EXPECT_EQ(estimate.origin, Origin::derived);
+}
+
 // More work is never much faster: a larger m, n or k, or fewer SMs. The residual may dip by a few
 // per cent between measured points.
 TEST_F(MeasuredGemm, MoreWorkIsNotFaster) {

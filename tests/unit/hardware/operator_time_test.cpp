@@ -98,6 +98,8 @@ TEST_F(PublishedTimes, WithoutAContentionTableNothingIsAssumedSlower) {
     const auto slowdown = model.slowdown(OperatorClass::gemm, {20, BytesPerSecond(100e9)});
     EXPECT_EQ(slowdown.value, Ratio(1));
     EXPECT_EQ(slowdown.from.origin, Origin::assumed);
+    // No SM held: nothing to assume.
+    EXPECT_EQ(model.slowdown(OperatorClass::gemm, {}).from.origin, Origin::derived);
 }
 
 TEST_F(PublishedTimes, RefusesWhatItCannotPrice) {
