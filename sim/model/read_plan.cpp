@@ -58,14 +58,26 @@ void read_schedule(const ConfigNode& plan, ParallelPlan& result) {
     if (const auto chunks = plan.find("virtual_stages")) {
         result.virtual_stages = chunks->as_integer(1, 1024);
     }
-    result.virtual_stages = chunks_per_rank(result);
+    const std::int64_t own = chunks_per_rank(result);
+    if (plan.has("virtual_stages") && result.virtual_stages != own) {
+        plan.at("virtual_stages")
+            .fail(fmt::format("must be {} with schedule {}, or left out: {}", own, result.schedule,
+                              result.schedule == "interleaved_1f1b"
+                                  ? "it interleaves at least 2 chunks a rank"
+                                  : "only interleaved_1f1b has a choice"));
+    }
+    result.virtual_stages = own;
 }
 
 std::vector<StageLayout> place(const ConfigNode& plan, const ModelSpec& model,
                                std::int64_t stages) {
     const auto list = plan.find("stages");
     const auto rule = plan.find("placement");
-    if (list && rule) list->fail("must not be given beside placement (which null takes away)");
+    if (list && rule) {
+        list->fail(
+            "must not stand beside plan.placement: leave one out (plan.placement=null keeps the "
+            "stages, plan.stages=null the rule)");
+    }
     if (list) {
         std::vector<StageLayout> layout = read_stages(*list, model);
         if (static_cast<std::int64_t>(layout.size()) != stages) {
@@ -144,7 +156,10 @@ ParallelPlan read_plan(const ConfigNode& plan, const ModelSpec& model) {
     result.recompute = read_recompute(plan);
     if (const auto zero = plan.find("zero_stage")) result.zero_stage = zero->as_integer(0, 1);
     if (const auto memory = plan.find("framework_memory")) {
-        result.framework_memory = memory->as_sourced<Bytes>();
+        result.framework_memory =
+            memory->is_object()
+                ? memory->as_sourced<Bytes>()
+                : Sourced<Bytes>{memory->as_quantity<Bytes>(), {Origin::given, memory->file()}};
     }
     const std::int64_t stages = stage_count(result);
     if (stages > static_cast<std::int64_t>(model.layers.size())) {

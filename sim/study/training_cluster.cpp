@@ -11,6 +11,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr double kSlowestLink = 1e6, kFastestLink = 1e15;  // B/s; beyond lies a slip of the unit
+
 // Runs `load`, which takes the text of `node`. Messages that do not name the node's file, as of a
 // profile or schedule that does not exist, get it, the key and the value.
 template <class Load>
@@ -33,7 +35,12 @@ void override_number(const ConfigNode& block, const char* key, Sourced<Q>& numbe
     if (!node) return;
     number = node->is_object() ? node->as_sourced<Q>()
                                : Sourced<Q>{node->as_quantity<Q>(), given_at(*node)};
-    if (number.value.value() <= 0) node->fail("must be more than 0");
+    const double value = number.value.value();
+    if (value <= 0) node->fail("must be more than 0");
+    if (std::is_same_v<Q, BytesPerSecond> && (value < kSlowestLink || value > kFastestLink)) {
+        node->fail("must be from 1 MB/s to 1 PB/s");
+    }
+    if (value > 1e15) node->fail("must be at most 1e15");
 }
 
 // A whole number of the profile that the scenario may override.
@@ -75,6 +82,13 @@ void read_cluster(TrainingReader& reader) {
     if (const auto node = block.find("accelerator")) {
         spec.accelerator = named_by(
             *node, [&](const std::string& name) { return load_accelerator(name, accelerators); });
+        if (spec.cluster.accelerator != node->as_string() && !block.has("nvlink_bandwidth")) {
+            reader.result.notes.push_back(fmt::format(
+                "cluster.accelerator = {} changes the GPU alone: NVLink stays the {} of cluster "
+                "{} (cluster.nvlink_bandwidth changes it).",
+                node->as_string(), to_text(spec.cluster.nvlink_bandwidth.value, 3),
+                block.at("profile").as_string()));
+        }
         spec.cluster.accelerator = node->as_string();
     } else {
         spec.accelerator = load_accelerator(spec.cluster.accelerator, accelerators);

@@ -1,6 +1,7 @@
 #include "study/training_scenario.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -21,6 +22,7 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kMostMicroBatches = 1'000'000;
 constexpr std::int64_t kLongestSequence = 16 * 1024 * 1024;
 constexpr std::int64_t kMostSequences = 1'000'000'000;
+constexpr int kLeastComputeSms = 16;
 
 // A stated deviation from the ideal run: a plain number (given) or value, origin and source.
 double read_stated(TrainingReader& reader, const ConfigNode& block, const char* key,
@@ -31,6 +33,8 @@ double read_stated(TrainingReader& reader, const ConfigNode& block, const char* 
                                       ? node->as_sourced<Ratio>()
                                       : Sourced<Ratio>{node->as_quantity<Ratio>(), given_at(*node)};
     const double value = number.value.value();
+    // A plain default states nothing: "used" settings say it and keep their origins.
+    if (!node->is_object() && value == otherwise) return value;
     if (value < at_least || value > at_most) {
         node->fail(fmt::format("must be from {} to {}", at_least, at_most));
     }
@@ -45,9 +49,26 @@ void read_clock(TrainingReader& reader, const ConfigNode& block) {
     const std::string name = text.as_string();
     if (name != "burst" && name != "sustained") text.fail("must be \"burst\" or \"sustained\"");
     reader.spec().clock = name == "burst" ? Clock::burst : Clock::sustained;
+    if (!node->is_object() && name == "burst") return;  // the default states nothing
     reader.state("clock of the GPUs", name,
                  node->is_object() ? node->provenance() : given_at(*node));
     node->reject_unknown_keys();
+}
+
+// Compute keeps kLeastComputeSms: rates of fewer are known to no table.
+void read_communication_sms(TrainingReader& reader, const ConfigNode& block) {
+    const char* const key = "communication_sms";
+    const double sms = reader.spec().accelerator.sms.value.value();
+    const double most = std::max(0.0, sms - kLeastComputeSms);
+    const double held =
+        read_stated(reader, block, key, 0, 1e6, 0, "SMs held by expert all-to-all beside compute");
+    if (held > most || held != std::floor(held)) {
+        block.at(key).fail(
+            fmt::format("must be a whole number from 0 to {:.0f}: {} of the "
+                        "accelerator's {:.0f} SMs are left to compute",
+                        most, kLeastComputeSms, sms));
+    }
+    reader.spec().communication_sms = static_cast<std::int64_t>(held);
 }
 
 void read_train(TrainingReader& reader) {
@@ -61,11 +82,9 @@ void read_train(TrainingReader& reader) {
     }
     read_clock(reader, block);
     spec.jitter = read_stated(reader, block, "jitter", 0, 1, 0, "jitter of a pass's compute time");
-    spec.routed_rows_factor = read_stated(reader, block, "routed_rows_factor", 0.01, 1000, 1,
+    spec.routed_rows_factor = read_stated(reader, block, "routed_rows_factor", 1, 1000, 1,
                                           "rows of the busiest experts over the mean");
-    spec.communication_sms =
-        static_cast<std::int64_t>(read_stated(reader, block, "communication_sms", 0, 1024, 0,
-                                              "SMs held by expert all-to-all beside compute"));
+    read_communication_sms(reader, block);
     if (const auto seed = block.find("seed")) {
         spec.seed = static_cast<std::uint64_t>(seed->as_integer(0));
     }

@@ -20,7 +20,12 @@ std::string without_zeros(const std::string& quantity) {
 class Settings {
   public:
     void text(const std::string& path, std::string_view value) {
-        root_.set(path, fmt::format("\"{}\"", value));
+        std::string escaped;
+        for (const char c : value) {
+            if (c == '"' || c == '\\') escaped += '\\';
+            escaped += c == '\n' ? ' ' : c;
+        }
+        root_.set(path, fmt::format("\"{}\"", escaped));
     }
     void json(const std::string& path, const std::string& value) { root_.set(path, value); }
     void integer(const std::string& path, std::int64_t value) {
@@ -31,7 +36,23 @@ class Settings {
     }
     template <class Q>
     void quantity(const std::string& path, const Sourced<Q>& value) {
-        text(path, without_zeros(format_quantity(value.value.value(), unit_of<Q>(), 12)));
+        text(path + ".value",
+             without_zeros(format_quantity(value.value.value(), unit_of<Q>(), 12)));
+        provenance(path, value.from);
+    }
+    // A stated input: what the reader took, with its origin and source where it was stated.
+    void stated(const std::string& path, const ConfigNode& block, const char* key,
+                const std::string& value) {
+        const auto node = block.find(key);
+        json(node ? path + ".value" : path, value);
+        if (node) {
+            provenance(path, node->is_object() ? node->provenance()
+                                               : Provenance{Origin::given, node->file()});
+        }
+    }
+    void provenance(const std::string& path, const Provenance& from) {
+        text(path + ".origin", to_string(from.origin));
+        text(path + ".source", from.source);
     }
     std::string dump() const { return root_.dump(); }
 
@@ -95,9 +116,7 @@ void add_plan(Settings& used, const ParallelPlan& plan) {
     used.json("plan.recompute", recompute_json(plan.recompute));
     used.json("plan.stages", stages_json(plan.stages));
     if (plan.framework_memory.value.value() > 0) {
-        used.quantity("plan.framework_memory.value", plan.framework_memory);
-        used.text("plan.framework_memory.origin", to_string(plan.framework_memory.from.origin));
-        used.text("plan.framework_memory.source", plan.framework_memory.from.source);
+        used.quantity("plan.framework_memory", plan.framework_memory);
     }
 }
 
@@ -153,10 +172,14 @@ std::string used_settings(const Scenario& scenario, const TrainingSpec& spec) {
     used.integer("train.sequences", spec.sequences);
     used.integer("train.sequence_length", spec.sequence_length);
     used.number("train.tokens", spec.tokens);
-    used.text("train.clock", spec.clock == Clock::burst ? "burst" : "sustained");
-    used.number("train.jitter", spec.jitter);
-    used.number("train.routed_rows_factor", spec.routed_rows_factor);
-    used.integer("train.communication_sms", spec.communication_sms);
+    const ConfigNode train = scenario.document.at("train");
+    used.stated("train.clock", train, "clock",
+                spec.clock == Clock::burst ? "\"burst\"" : "\"sustained\"");
+    used.stated("train.jitter", train, "jitter", fmt::format("{}", spec.jitter));
+    used.stated("train.routed_rows_factor", train, "routed_rows_factor",
+                fmt::format("{}", spec.routed_rows_factor));
+    used.stated("train.communication_sms", train, "communication_sms",
+                std::to_string(spec.communication_sms));
     used.integer("train.seed", static_cast<std::int64_t>(spec.seed));
     used.text("run.fold", spec.fold ? "auto" : "none");
     return used.dump();

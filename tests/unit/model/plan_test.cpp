@@ -95,7 +95,11 @@ TEST(Plan, StagesPerRank) {
     EXPECT_EQ(stages(R"({"pp": 4, "schedule": "zb_v"})"), 8);
     EXPECT_EQ(stages(R"({"pp": 4, "schedule": "interleaved_1f1b"})"), 8);
     EXPECT_EQ(stages(R"({"pp": 4, "schedule": "interleaved_1f1b", "virtual_stages": 5})"), 20);
-    EXPECT_EQ(stages(R"({"pp": 4, "schedule": "zb1p", "virtual_stages": 5})"), 4);
+    EXPECT_EQ(error_of("qwen2_5_72b", R"({"pp": 4, "schedule": "zb1p", "virtual_stages": 5})"),
+              "s.json: plan.virtual_stages = 5: must be 1 with schedule zb1p, or left out: only "
+              "interleaved_1f1b has a choice");
+    EXPECT_EQ(plan_of("llama3_8b", R"({"framework_memory": "3 GB"})").framework_memory.value,
+              Bytes(3e9));
 }
 
 TEST(Plan, Divisibility) {

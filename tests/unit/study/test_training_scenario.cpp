@@ -98,6 +98,15 @@ TEST(TrainingScenario, UsedSettingsRunAgainToTheSameSpec) {
     EXPECT_EQ(recompute_text(second.spec.plan.recompute), "norm, mla_up_projection, swiglu");
     EXPECT_EQ(second.spec.plan.framework_memory.value, first.spec.plan.framework_memory.value);
     EXPECT_EQ(second.used, first.used);
+    ASSERT_NE(source(second, "clock of the GPUs"), nullptr);
+    ASSERT_EQ(second.sources.size(), first.sources.size());
+    for (std::size_t i = 0; i < first.sources.size(); ++i) {
+        EXPECT_EQ(second.sources[i].name, first.sources[i].name);
+        EXPECT_EQ(second.sources[i].from.origin, first.sources[i].from.origin);
+        EXPECT_EQ(second.sources[i].from.source, first.sources[i].from.source);
+    }
+    EXPECT_EQ(second.spec.cluster.nic_bandwidth.from.origin,
+              first.spec.cluster.nic_bandwidth.from.origin);
 }
 
 struct BadSetting {
@@ -149,6 +158,14 @@ INSTANTIATE_TEST_SUITE_P(
         BadSetting{kLlama, "train.clock=fast", ": train.clock = \"fast\": must be \"burst\""},
         BadSetting{kLlama, "train.jitter=-1", ": train.jitter = -1: must be from 0 to 1"},
         BadSetting{kLlama, "run.fold=maybe", ": run.fold = \"maybe\": must be \"auto\""},
+        BadSetting{kDeepSeek, "train.communication_sms=131",
+                   ": train.communication_sms = 131: must be a whole number from 0 to 116"},
+        BadSetting{kDeepSeek, "train.routed_rows_factor=0.5",
+                   ": train.routed_rows_factor = 0.5: must be from 1 to 1000"},
+        BadSetting{kLlama, "cluster.nic_bandwidth=1 B/s",
+                   ": cluster.nic_bandwidth = \"1 B/s\": must be from 1 MB/s to 1 PB/s"},
+        BadSetting{kLlama, "plan.virtual_stages=3",
+                   ": plan.virtual_stages = 3: must be 1 with schedule 1f1b"},
         BadSetting{kDeepSeek, "plan.ep=96", ": plan.ep = 96: must divide"},
         BadSetting{kDeepSeek, "plan.pp=64", ": plan.pp = 64: gives 64 stages"}));
 
