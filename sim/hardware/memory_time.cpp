@@ -66,6 +66,10 @@ Estimate MemoryTimes::time(const MemoryOp& op, double sms) const {
                                        "bandwidth"
                                      : "bytes over the copy bandwidth";
     }
+    if (op.kind == MemoryOpKind::router) {  // its launches and bytes: model/lower_router.cpp
+        estimate.origin = Origin::assumed;
+        estimate.rule += ", a router's passes over its scores assumed";
+    }
     estimate.time = Seconds(model(bytes, launches, sms) * factor);
     return estimate;
 }

@@ -4,6 +4,17 @@
 // that the traced run adds to its scores, 26 backward): affinities and bias; group-limited top-k;
 // counts for the balance loss and the bias update. A plain softmax top-k router is taken to need a
 // quarter of that (softmax, top-k, two to normalise, six for the balance loss): assumed.
+//
+// Bytes in passes over FP32 [tokens, experts] (r read, w written), sizes of groups left out:
+//   group-limited scores     sigmoid 1r 1w, sum 1r, normalise 1r 1w, add the bias 1r 1w:   4r 3w
+//   group-limited top-k      best two of a group 1r, mask of 1 byte 0.25w, masked scores 1.25r 1w,
+//                            top-k 1r:                                               3.25r 1.25w
+//   group-limited backward   assumed, not counted: 15r 11.5w, about one pass a launch. At 4096
+//                            tokens and 256 experts 111 MB, less time than the 26 launches.
+//   softmax scores           1r 1w
+//   softmax backward         zeroed gradient 1w, the balance loss's added 2r 1w, softmax's 2r 1w:
+//                                                                                          4r 3w
+// The price of a router is therefore assumed (hardware/memory_time.cpp).
 
 #include <algorithm>
 
@@ -46,7 +57,7 @@ void router_backward(PhaseBuilder& b, const MoeSpec& moe) {
     const std::int64_t t = b.own_tokens(), E = moe.experts, hidden = b.hidden();
     const double scores = pass(b, moe);
     if (group_limited(moe)) {
-        // Gradient of weights, normalisation and sigmoid: 15 reads and 11.5 writes of the scores.
+        // Gradient of weights, normalisation and sigmoid.
         b.memory("router.backward", MemoryOpKind::router, t, E, 15 * scores, 11.5 * scores, 26);
     } else {
         b.memory("router.backward", MemoryOpKind::router, t, E, 4 * scores, 3 * scores, 7);

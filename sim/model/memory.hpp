@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/quantity.hpp"
+#include "core/sourced.hpp"
 #include "model/lowering.hpp"
 #include "model/model_spec.hpp"
 #include "model/parallel_plan.hpp"
@@ -36,6 +37,8 @@ StageParameters rank_parameters(const ModelSpec&, const ParallelPlan&,
 struct MemoryItem {
     std::string name;  // "weights", "gradients", "optimizer state", "activations", ...
     Bytes bytes;
+    // Weakest of what the size rests on; activations are counted tensor by tensor.
+    Provenance from = {Origin::derived, "tensors counted from the model and the plan"};
 };
 
 // Activations kept from forward to backward of one micro-batch of one stage, by tensor; and their

@@ -14,10 +14,12 @@
 //   working buffers      see below
 //   framework            plan.framework_memory
 //
-// Assumed, as no source says it: BF16 weights stay beside their FP8 copies. EMA of the weights is
+// Assumed, as no source says it, and the origin of these items: BF16 weights stay beside their FP8
+// copies; what of an expert exchange and of a block is alive at once. EMA of the weights is
 // in host memory (report, section 3.2.3).
 
 #include <algorithm>
+#include <utility>
 
 #include "model/memory.hpp"
 #include "model/memory_sizes.hpp"
@@ -136,17 +138,34 @@ std::vector<MemoryItem> static_memory(const ModelSpec& model, const ParallelPlan
                                       std::int64_t copies, const BatchShape& batch) {
     const StageParameters held = rank_parameters(model, plan, held_stages);
     const Largest buffers = largest_layer(model, plan, held_stages, batch);
-    std::vector<MemoryItem> items = {{"weights", Bytes(2 * held.total())}};
-    if (plan.precision != Precision::bf16) {
+    const bool fp8 = plan.precision != Precision::bf16;
+    std::vector<MemoryItem> items;
+    const auto add = [&](const char* name, double bytes, Provenance from) {
+        items.push_back({name, Bytes(bytes), std::move(from)});
+    };
+    add("weights", 2 * held.total(),
+        fp8 ? Provenance{Origin::assumed, "BF16; taken to stay beside their FP8 copies"}
+            : Provenance{Origin::derived, "2 bytes a parameter"});
+    if (fp8) {
         const double scales = plan.precision == Precision::fp8_block ? 4.0 / (128 * 128) : 0;
-        items.push_back({"FP8 weights", Bytes((1 + scales) * held.linear)});
+        add("FP8 weights", (1 + scales) * held.linear,
+            {Origin::derived,
+             "1 byte a weight of an FP8 GEMM and its scales; one copy, as "
+             "DeepSeek's profiled training turns it in every micro-batch"});
     }
-    items.push_back({"gradients", Bytes(4 * held.total())});
-    items.push_back({"optimizer state", Bytes(optimizer_bytes(plan, held, copies))});
-    if (buffers.all_to_all > 0) items.push_back({"all-to-all buffers", Bytes(buffers.all_to_all)});
-    items.push_back({"working buffers", Bytes(buffers.working)});
+    add("gradients", 4 * held.total(), {Origin::derived, "FP32: arXiv:2412.19437v1 sec. 3.3.3"});
+    add("optimizer state", optimizer_bytes(plan, held, copies),
+        {Origin::derived, "FP32 master weights and two moments over the ranks that share them"});
+    if (buffers.all_to_all > 0) {
+        add("all-to-all buffers", buffers.all_to_all,
+            {Origin::assumed,
+             "DeepEP's default staging buffers; which tensors of an exchange are "
+             "alive at once is assumed"});
+    }
+    add("working buffers", buffers.working,
+        {Origin::assumed, "operands and results of the largest block, taken to be alive at once"});
     if (plan.framework_memory.value.value() > 0) {
-        items.push_back({"framework", plan.framework_memory.value});
+        items.push_back({"framework", plan.framework_memory.value, plan.framework_memory.from});
     }
     return items;
 }
