@@ -135,6 +135,10 @@ void add_attention(CLI::App& parent, const Options& o, CommandContext& context) 
         a.key_length = o->keys > 0 ? o->keys : o->length;
         a.query_heads = o->heads;
         a.key_heads = o->key_heads > 0 ? o->key_heads : o->heads;
+        if (a.query_heads % a.key_heads != 0) {
+            throw InputError(
+                fmt::format("--key-heads {}: must divide --heads {}", a.key_heads, a.query_heads));
+        }
         a.query_key_dim = o->dim;
         a.value_dim = o->value_dim > 0 ? o->value_dim : o->dim;
         a.causal = !o->full_mask;

@@ -39,6 +39,8 @@ void add_common_options(CLI::App& command, CommandContext& context) {
     command.add_option("--color", context.color, "auto (default), always or never")
         ->check(CLI::IsMember({"auto", "always", "never"}))
         ->type_name("WHEN");
+    // Counting a model and drawing a schedule read no hardware.
+    if (command.get_name() == "model" || command.get_name() == "schedule") return;
     command
         .add_option("--profiles", context.profiles,
                     "Directory of hardware profiles (default: hw_profiles/ above the scenario)")
@@ -103,6 +105,10 @@ int main(int argc, char** argv) {
     try {
         const int code = orrery::run_command_line(argc, argv);
         std::cout.flush();
+        if (!std::cout) {
+            std::cerr << "error: standard output: cannot be written\n";
+            return orrery::kCannotGoOn;
+        }
         return code;
     } catch (const orrery::InputError& e) {
         std::cerr << "error: " << orrery::one_line(e.what()) << '\n';
