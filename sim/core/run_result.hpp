@@ -74,8 +74,7 @@ struct RunResult {
     std::vector<std::string> changed = {};
     std::vector<ResultTable> breakdown;
     std::vector<std::string>
-        notes;                 // sentences for the reader: what overflows, what is not modelled
-    std::size_t warnings = 0;  // so many of the first notes are about this plan; compare shows them
+        notes;  // sentences for the reader: what overflows, what is not modelled
     std::vector<SourceUsed> sources;
     std::vector<InputFile> inputs;
     std::int64_t events = 0;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "study/overflow_advice.hpp"
 #include "study/run.hpp"
 #include "study/training_answer.hpp"
 #include "study/training_scenario.hpp"
@@ -59,6 +60,10 @@ RunOutcome run_scenario(const Scenario& scenario, const RunRequest& request) {
     RunOutcome outcome;
     outcome.timeline = std::move(simulated.timeline);
     outcome.result = training_answer(scenario, training, simulated);
+    if (!simulated.memory.fits() && !outcome.result.notes.empty()) {
+        outcome.result.notes.front() +=
+            " " + overflow_advice(scenario, training, simulated.memory, request);
+    }
     outcome.result.wall_seconds = wall.count();
     outcome.result.inputs = {{scenario.file.string(), ""},
                              {training.model_file.string(), ""},

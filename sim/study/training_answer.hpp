@@ -18,7 +18,7 @@ ResultTable stages_table(const TrainingSpec& spec);
 ResultTable memory_table(const MemoryPeak& memory);
 // Empty where the schedule has no overlapped pairs.
 ResultTable chunk_pair_table(const TrainingResult& simulated);
-// What overflows, by how much, what to change first; empty where the plan fits.
+// What overflows and by how much; empty where the plan fits.
 std::string overflow_note(const MemoryPeak& memory);
 
 }  // namespace orrery

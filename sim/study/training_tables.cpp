@@ -60,17 +60,6 @@ std::string plan_text(const ParallelPlan& plan) {
                               plan.zero_stage, recompute_text(plan.recompute));
 }
 
-std::string advice(const std::string& item) {
-    if (item.find("activation") != std::string::npos) {
-        return "plan.recompute=full, a smaller plan.micro_batch_size or a schedule with fewer "
-               "micro-batches in flight";
-    }
-    if (item.find("optimizer") != std::string::npos) {
-        return "plan.zero_stage=1 with a larger plan.dp, or a larger plan.pp";
-    }
-    return "a larger plan.pp, plan.tp or plan.ep";
-}
-
 }  // namespace
 
 ResultTable setup_table(const TrainingSpec& spec) {
@@ -202,10 +191,9 @@ std::string overflow_note(const MemoryPeak& memory) {
         [](const MemoryItem& a, const MemoryItem& b) { return a.bytes < b.bytes; });
     return fmt::format(
         "The plan does not fit: pipeline rank {} needs {} of {}, {} too much. The largest part is "
-        "{} with {}: change first {}.",
+        "{} with {}.",
         memory.pipeline_rank, to_text(memory.total), to_text(memory.capacity, 3),
-        to_text(memory.total - memory.capacity), largest->name, to_text(largest->bytes),
-        advice(largest->name));
+        to_text(memory.total - memory.capacity), largest->name, to_text(largest->bytes));
 }
 
 }  // namespace orrery

@@ -111,6 +111,8 @@ TEST_F(WhatIf, PlanThatDoesNotFit) {
     ASSERT_FALSE(after.notes.empty());
     EXPECT_NE(after.notes[0].find("too much"), std::string::npos);
     EXPECT_NE(after.notes[0].find("activations"), std::string::npos);
+    EXPECT_NE(after.notes[0].find("plan.schedule=1f1b brings it to"), std::string::npos)
+        << after.notes[0];
 }
 
 }  // namespace orrery
