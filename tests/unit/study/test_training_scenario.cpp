@@ -176,10 +176,9 @@ TEST(TrainingAnswer, OverflowSaysWhatAndHowMuch) {
     memory.capacity = Bytes(80e9);
     memory.total = Bytes(90e9);
     memory.items = {{"weights", Bytes(30e9)}, {"activations", Bytes(60e9)}};
-    EXPECT_THAT(
-        overflow_note(memory),
-        HasSubstr("pipeline rank 3 needs 90.00 GB of 80.0 GB, 10.00 GB too much. The "
-                  "largest part is activations with 60.00 GB."));
+    EXPECT_THAT(overflow_note(memory),
+                HasSubstr("pipeline rank 3 needs 90.00 GB of 80.0 GB, 10.00 GB too much. The "
+                          "largest part is activations with 60.00 GB."));
     memory.total = Bytes(70e9);
     EXPECT_EQ(overflow_note(memory), "");
 }
