@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/random.hpp"
-
 namespace orrery::calibrate {
 namespace {
 
@@ -14,12 +12,6 @@ constexpr double kLargestWeights = double(1ll << 29);
 bool within_limits(const Gemm& g) {
     return 2.0 * double(g.m) * double(g.n) * double(g.k) <= kLargestFlops &&
            double(g.n) * double(g.k) <= kLargestWeights && double(g.m) * double(g.n) <= 3e9;
-}
-
-// Log-uniform over [low, high], rounded to a multiple of `step`.
-std::int64_t draw(double uniform, double low, double high, std::int64_t step) {
-    const double value = low * std::pow(high / low, uniform);
-    return std::max<std::int64_t>(step, std::int64_t(std::llround(value / double(step))) * step);
 }
 
 }  // namespace
@@ -32,17 +24,6 @@ std::vector<GemmCase> gemm_grid(Precision precision) {
                 const Gemm g{m, n, k, precision, false};
                 if (within_limits(g)) cases.push_back({g, 0, false});
             }
-    return cases;
-}
-
-std::vector<GemmCase> gemm_held_out(Precision precision, std::uint64_t seed, int count) {
-    std::vector<GemmCase> cases;
-    for (std::uint64_t i = 0; int(cases.size()) < count; ++i) {
-        const auto u = [&](std::uint64_t j) { return counter_uniform(seed, 0, 3 * i + j); };
-        const Gemm g{draw(u(0), 16, 16384, 16), draw(u(1), 512, 131072, 128),
-                     draw(u(2), 256, 32768, 128), precision, false};
-        if (within_limits(g)) cases.push_back({g, 0, false});
-    }
     return cases;
 }
 

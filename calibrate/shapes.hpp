@@ -1,10 +1,9 @@
 #pragma once
-// What a calibration measures: GEMM and memory-operator shapes.
+// What a calibration measures: GEMM, grouped GEMM and memory-operator shapes.
 //
 // The general GEMM grid is log-spaced over m 16..16,384, n 512..131,072, k 256..32,768, cut where
-// one call would exceed 6 TFLOP or the weights 2^29 values; held-out shapes are log-uniform over
-// the same domain from a seed, m rounded to 16, n and k to 128. The model shapes are DeepSeek-V3's
-// at 4,096 tokens: forward, input gradient, weight gradient.
+// one call would exceed 6 TFLOP or the weights 2^29 values. The model shapes are DeepSeek-V3's
+// at 4,096 tokens: forward, input gradient, weight gradient. Even and random shapes: domains.hpp.
 
 #include <cstdint>
 #include <string>
@@ -22,14 +21,22 @@ struct GemmCase {
 };
 
 std::vector<GemmCase> gemm_grid(Precision precision);
-std::vector<GemmCase> gemm_held_out(Precision precision, std::uint64_t seed, int count);
 // Training shapes of DeepSeek-V3 at 4,096 tokens on all SMs, on 112 and on 110, a share of an
 // expert's rows included (8,192), and the sum of four experts (32,768) as one GEMM.
 std::vector<GemmCase> gemm_training_shapes();
 
+// rows_per_group: contiguous and masked, rows of x; k_grouped, rows summed over. FP8 block-scaled.
+struct GroupedCase {
+    GroupLayout layout = GroupLayout::contiguous;
+    std::int64_t groups = 0, rows_per_group = 0, n = 0, k = 0;
+    std::int64_t sms = 0;  // 0: all
+    auto operator<=>(const GroupedCase&) const = default;
+};
+
 struct MemoryCase {
     MemoryOpKind kind = MemoryOpKind::copy;
     std::int64_t rows = 0, columns = 0;
+    auto operator<=>(const MemoryCase&) const = default;
 };
 // DeepSeek-V3's memory operators at 4,096 tokens and 32,768 expert rows.
 std::vector<MemoryCase> memory_training_shapes();

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,7 @@ struct Session {
     std::function<void(const std::string&)> progress;  // one line a row
 };
 
-// Tables "gemm" (model shapes), "gemm_grid", "gemm_held_out"; columns as gemm_table().
+// Tables "gemm" (model shapes) and "gemm_grid"; columns as gemm_table().
 void measure_gemm(const Session& session);
 void measure_gemm_grid(const Session& session);
 // Table "grouped_gemm": our FP8 grouped GEMM on DeepSeek-V3's expert shapes.
@@ -41,6 +42,14 @@ void measure_placement(const Session& session);
 void measure_contention_mechanism(const Session& session);
 void measure_contention(const Session& session);
 
+// Shapes spread evenly over the domains of calibrate/domains.hpp: tables "gemm_scatter",
+// "gemm_fewer_sms", "grouped_scatter", "memory_scatter".
+void measure_scatter(const Session& session);
+// Held-out shapes from `seed` (calibrate/held_out.hpp), of the classes in `only` (none: all):
+// gemm, grouped_gemm, memory, copy. Tables "held_out_<class>", "held_out_gemm_fewer_sms".
+void measure_held_out(const Session& session, std::uint64_t seed,
+                      const std::set<std::string>& only);
+
 // The fastest of cuBLASLt's kernels for `c` whose clusters hold at most two CTAs and whose grid
 // keeps to c.sms: what can run between communication CTAs. nullopt where there is none.
 std::optional<GemmAlgorithm> small_cluster_algorithm(const Session& session,
@@ -49,7 +58,9 @@ std::optional<GemmAlgorithm> small_cluster_algorithm(const Session& session,
 // One shape into table `name`.
 void measure_gemm_case(const Session& session, GemmRunner& runner, const GemmCase& c,
                        const std::string& name);
-void measure_memory_case(const Session& session, const MemoryCase& c, const std::string& name);
+void measure_grouped_case(const Session& session, const GroupedCase& c, const std::string& name);
+void measure_memory_case(const Session& session, const MemoryCase& c, const std::string& name,
+                         const std::vector<Cache>& caches = {Cache::rotating, Cache::flushed});
 
 // Table with the columns of GEMM rows.
 Table gemm_table(const std::string& name);

@@ -6,9 +6,6 @@
 namespace orrery::calibrate {
 namespace {
 
-constexpr std::uint64_t kHeldOutSeed = 20261122;
-constexpr int kHeldOutCases = 100;
-
 // cuBLASLt's kernel names without their common head.
 std::string short_name(const std::string& kernel) {
     const std::string head = "nvjet_sm90_";
@@ -67,8 +64,6 @@ void measure_gemm(const Session& s) {
 void measure_gemm_grid(const Session& s) {
     GemmRunner runner(s.device);
     for (const Precision p : {Precision::fp8_block, Precision::bf16, Precision::fp8_tensor}) {
-        for (const GemmCase& c : gemm_held_out(p, kHeldOutSeed, kHeldOutCases))
-            measure_gemm_case(s, runner, c, "gemm_held_out");
         for (const GemmCase& c : gemm_grid(p)) measure_gemm_case(s, runner, c, "gemm_grid");
     }
 }

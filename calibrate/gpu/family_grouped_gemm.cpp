@@ -13,13 +13,6 @@ namespace {
 
 constexpr std::int64_t kRotateBytes = 256ll << 20;
 
-// rows_per_group: contiguous and masked, rows of x; k_grouped, rows summed over.
-struct GroupedCase {
-    GroupLayout layout;
-    std::int64_t groups, rows_per_group, n, k;
-    int sms = 0;  // 0: all
-};
-
 std::vector<GroupedCase> grouped_cases() {
     using enum GroupLayout;
     std::vector<GroupedCase> cases;
@@ -76,7 +69,7 @@ struct Operands {
 };
 cudaError_t launch(const GroupedCase& c, const Operands& o, cudaStream_t stream) {
     using namespace orrery::kernels;
-    const GroupedTiling tiling{c.sms, 0, 0};
+    const GroupedTiling tiling{int(c.sms), 0, 0};
     const GroupedGemmShape shape{int(c.groups), c.n, c.k};
     switch (c.layout) {
         case GroupLayout::contiguous:
@@ -126,34 +119,36 @@ Subject grouped_subject(const Device& device, const GroupedCase& c) {
 
 }  // namespace
 
-void measure_grouped_gemm(const Session& s) {
-    const Table table{"grouped_gemm",
+void measure_grouped_case(const Session& s, const GroupedCase& c, const std::string& name) {
+    const Table table{name,
                       {"layout", "precision", "groups", "rows_per_group", "n", "k", "sm", "clock",
                        "time_us", "tflops", "least_bytes", "n_samples", "spread", "clock_MHz",
                        "throttled_dropped", "event_us", "kernels_per_call", "ctas"},
                       8,
                       {}};
-    for (const GroupedCase& c : grouped_cases()) {
-        Row row{std::string(to_string(c.layout)),
-                std::string("fp8_block"),
-                double(c.groups),
-                double(c.rows_per_group),
-                double(c.n),
-                double(c.k),
-                double(c.sms ? c.sms : s.device.info().sms),
-                std::string("burst")};
-        if (s.journal.has(table.name, row)) continue;
-        const Series r = s.bench.burst(grouped_subject(s.device, c), s.rule);
-        const double flops =
-            2.0 * double(c.groups) * double(c.rows_per_group) * double(c.n) * double(c.k);
-        row.insert(row.end(),
-                   {r.time_us.median, flops / r.time_us.median * 1e-6, double(bytes_of(c).least()),
-                    double(r.time_us.n), r.time_us.spread, r.clock_mhz, double(r.dropped),
-                    r.event_us.median, r.kernels_per_call, double(r.ctas)});
-        s.journal.add(table, row);
-        s.progress(fmt::format("{}: {:.1f} us, {:.0f} TFLOP/s, {:.0f} MHz", describe(c),
-                               r.time_us.median, flops / r.time_us.median * 1e-6, r.clock_mhz));
-    }
+    Row row{std::string(to_string(c.layout)),
+            std::string("fp8_block"),
+            double(c.groups),
+            double(c.rows_per_group),
+            double(c.n),
+            double(c.k),
+            double(c.sms ? c.sms : s.device.info().sms),
+            std::string("burst")};
+    if (s.journal.has(table.name, row)) return;
+    const Series r = s.bench.burst(grouped_subject(s.device, c), s.rule);
+    const double flops =
+        2.0 * double(c.groups) * double(c.rows_per_group) * double(c.n) * double(c.k);
+    row.insert(row.end(),
+               {r.time_us.median, flops / r.time_us.median * 1e-6, double(bytes_of(c).least()),
+                double(r.time_us.n), r.time_us.spread, r.clock_mhz, double(r.dropped),
+                r.event_us.median, r.kernels_per_call, double(r.ctas)});
+    s.journal.add(table, row);
+    s.progress(fmt::format("{}: {:.1f} us, {:.0f} TFLOP/s, {:.0f} MHz", describe(c),
+                           r.time_us.median, flops / r.time_us.median * 1e-6, r.clock_mhz));
+}
+
+void measure_grouped_gemm(const Session& s) {
+    for (const GroupedCase& c : grouped_cases()) measure_grouped_case(s, c, "grouped_gemm");
 }
 
 }  // namespace orrery::calibrate

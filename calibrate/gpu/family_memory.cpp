@@ -5,13 +5,14 @@
 
 namespace orrery::calibrate {
 
-void measure_memory_case(const Session& s, const MemoryCase& c, const std::string& name) {
+void measure_memory_case(const Session& s, const MemoryCase& c, const std::string& name,
+                         const std::vector<Cache>& caches) {
     const Table table{name,
                       {"kind", "rows", "columns", "sm", "cache", "clock", "bytes", "time_us",
                        "GBps", "n_samples", "spread", "clock_MHz", "event_us", "kernels_per_call"},
                       6,
                       {}};
-    for (const Cache cache : {Cache::rotating, Cache::flushed}) {
+    for (const Cache cache : caches) {
         Row row{std::string(to_string(c.kind)),
                 double(c.rows),
                 double(c.columns),

@@ -28,6 +28,7 @@ struct Options {
     int device = 0;
     bool list = false, allow_busy = false, quiet = false;
     double sustained_seconds = 3;
+    std::optional<std::uint64_t> held_out;  // seed
 };
 
 std::vector<Family> families(const Options& o) {
@@ -40,7 +41,9 @@ std::vector<Family> families(const Options& o) {
             {"mechanism", "GEMM kernels by cluster shape beside a communication kernel",
              measure_contention_mechanism},
             {"contention", "slowdown beside a communication kernel", measure_contention},
-            {"grid", "general GEMM grid and held-out shapes", measure_gemm_grid},
+            {"grid", "general GEMM grid", measure_gemm_grid},
+            {"scatter", "shapes spread evenly: GEMMs, also on fewer SMs, grouped GEMMs, memory",
+             measure_scatter},
             {"sustained", "GEMMs and a layer's mix under continuous load",
              [o](const Session& s) { measure_sustained(s, o.sustained_seconds); }}};
 }
@@ -73,7 +76,7 @@ int run(const Options& o, const std::string& command) {
         for (const Family& f : all) std::cout << fmt::format("{:12} {}\n", f.name, f.what);
         return 0;
     }
-    for (const std::string& name : o.only)
+    for (const std::string& name : o.held_out ? std::vector<std::string>{} : o.only)
         if (std::none_of(all.begin(), all.end(), [&](const Family& f) { return name == f.name; }))
             throw InputError(fmt::format("--only {}: no such family; see --list", name));
     if (o.out.empty()) throw InputError("--out FILE is required");
@@ -97,6 +100,10 @@ int run(const Options& o, const std::string& command) {
         return finish();
     }
     const std::set<std::string> chosen(o.only.begin(), o.only.end());
+    if (o.held_out) {
+        measure_held_out(session, *o.held_out, chosen);
+        return finish();
+    }
     for (const Family& f : all) {
         if (!chosen.empty() && !chosen.contains(f.name)) continue;
         session.progress(fmt::format("== {}", f.name));
@@ -113,6 +120,8 @@ int main(int argc, char** argv) {
     app.add_option("--out", o.out, "results file; FILE.journal beside it lets a run resume");
     app.add_option("--only", o.only, "families to measure")->delimiter(',');
     app.add_option("--missing", o.missing, "measure just the shapes listed in this file");
+    app.add_option("--held-out", o.held_out,
+                   "measure only shapes drawn from this seed, for orrery operator check");
     app.add_option("--device", o.device, "CUDA device number");
     app.add_option("--sustained-seconds", o.sustained_seconds, "length of one sustained run");
     app.add_flag("--list", o.list, "print the families and end");

@@ -54,7 +54,8 @@ std::shared_ptr<Buffer> index_for(const MemoryCase& c) {
                 }
         }
     } else if (c.kind == K::embedding || c.kind == K::cross_entropy) {
-        for (std::int64_t r = 0; r < c.rows; ++r) index.push_back(random_below(r, kVocabulary));
+        for (std::int64_t r = 0; r < c.rows; ++r)
+            index.push_back(random_below(r, c.kind == K::embedding ? kVocabulary : c.columns));
     } else {
         return nullptr;
     }
