@@ -36,6 +36,8 @@ std::vector<Family> families(const Options& o) {
             {"gemm", "DeepSeek-V3 training GEMMs on all and on 112 SMs", measure_gemm},
             {"grouped_gemm", "FP8 grouped GEMMs of our own: experts, decode, weight gradients",
              measure_grouped_gemm},
+            {"attention", "training and prefill attention, forward and backward",
+             measure_attention},
             {"memory", "memory-bound kernels, model shapes and 1 MB to 1 GB", measure_memory},
             {"gap", "idle time between kernels of one stream", measure_launch_gap},
             {"mechanism", "GEMM kernels by cluster shape beside a communication kernel",
