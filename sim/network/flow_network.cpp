@@ -20,13 +20,14 @@ constexpr std::uint32_t kLargestWeight = 65535;
 
 std::int64_t to_units(BytesPerSecond rate, std::string_view name) {
     if (!(rate.value() >= 1.0) || !(rate.value() < kLargestRate)) {
-        throw InputError(fmt::format("{} = {}: bandwidth must be from 1 B/s to 8 PB/s", name,
-                                     to_text(rate)));
+        throw InputError(
+            fmt::format("{} = {}: bandwidth must be from 1 B/s to 8 PB/s", name, to_text(rate)));
     }
     return std::llround(rate.value() * static_cast<double>(kRateUnit));
 }
 
 std::uint32_t to_coefficient(double coefficient) {
+    if (coefficient == 1.0) return kCoefficientUnit;
     const double scaled = coefficient * kCoefficientUnit;
     if (!(scaled >= 1.0) || !(scaled < 0x1p32)) {
         throw InputError(
@@ -93,24 +94,32 @@ void FlowNetwork::read_route(const Flow& flow) {
             route_.push_back({link.bottleneck, coefficient});
         } else {
             const int128 units = static_cast<int128>(link.capacity) * kCoefficientUnit;
-            cap = std::min(cap, static_cast<std::int64_t>(std::min<int128>(units / coefficient, kUnbounded)));
+            cap = std::min(
+                cap, static_cast<std::int64_t>(std::min<int128>(units / coefficient, kUnbounded)));
         }
     }
     if (route_.empty() && cap == kUnbounded) {
         throw InputError("flow: route: has no link and no cap, its rate has no limit");
     }
     cap_ = cap == kUnbounded ? kNoIndex : cap_number(std::max<std::int64_t>(1, cap / flow.weight));
-    std::sort(route_.begin(), route_.end(),
-              [](const LinkUse& a, const LinkUse& b) { return a.link < b.link; });
+    order_route();
+}
+
+// By link, each once.
+void FlowNetwork::order_route() {
+    const auto before = [](const LinkUse& a, const LinkUse& b) { return a.link < b.link; };
+    if (!std::is_sorted(route_.begin(), route_.end(), before)) {
+        std::sort(route_.begin(), route_.end(), before);
+    }
     std::size_t kept = 0;
     for (std::size_t i = 1; i < route_.size(); ++i) {
         if (route_[i].link != route_[kept].link) {
             route_[++kept] = route_[i];
-        } else {
-            const std::uint64_t sum = std::uint64_t{route_[kept].coefficient} + route_[i].coefficient;
-            if (sum > 0xffffffffu) throw InputError("flow: route: uses one link more than 255 times");
-            route_[kept].coefficient = static_cast<std::uint32_t>(sum);
+            continue;
         }
+        const std::uint64_t sum = std::uint64_t{route_[kept].coefficient} + route_[i].coefficient;
+        if (sum > 0xffffffffu) throw InputError("flow: route: uses a link more than 255 times");
+        route_[kept].coefficient = static_cast<std::uint32_t>(sum);
     }
     if (!route_.empty()) route_.resize(kept + 1);
 }
@@ -135,11 +144,11 @@ std::uint32_t FlowNetwork::variable_of(std::uint32_t weight) {
     identity_ = hash;
     if (4 * (table_used_ + 1) > 3 * table_.size()) grow_table();
     const std::size_t at = table_place(hash, weight);
-    if (table_[at] != kNoIndex) return table_[at];
+    if (table_[at].variable != kNoIndex) return table_[at].variable;
     const std::uint32_t variable = sharing_.add_variable(route_, cap_, hash);
     if (variable >= variables_.size()) variables_.resize(variable + 1);
     variables_[variable] = {.weight = weight};
-    table_[at] = variable;
+    table_[at] = {static_cast<std::uint32_t>(hash), variable};
     ++table_used_;
     ++counts_.variables;
     return variable;
@@ -148,11 +157,12 @@ std::uint32_t FlowNetwork::variable_of(std::uint32_t weight) {
 // Where that variable stands in the table, or the free place where it would.
 std::size_t FlowNetwork::table_place(std::uint64_t identity, std::uint32_t weight) const {
     const std::size_t mask = table_.size() - 1;
-    std::size_t at = identity & mask;
-    for (; table_[at] != kNoIndex; at = (at + 1) & mask) {
-        const std::uint32_t variable = table_[at];
-        if (sharing_.identity(variable) != identity || sharing_.cap(variable) != cap_) continue;
-        if (variables_[variable].weight != weight) continue;
+    const auto hash = static_cast<std::uint32_t>(identity);
+    std::size_t at = hash & mask;
+    for (; table_[at].variable != kNoIndex; at = (at + 1) & mask) {
+        const std::uint32_t variable = table_[at].variable;
+        if (table_[at].hash != hash || sharing_.identity(variable) != identity) continue;
+        if (sharing_.cap(variable) != cap_ || variables_[variable].weight != weight) continue;
         const auto route = sharing_.route(variable);
         if (std::equal(route.begin(), route.end(), route_.begin(), route_.end())) break;
     }
@@ -160,14 +170,14 @@ std::size_t FlowNetwork::table_place(std::uint64_t identity, std::uint32_t weigh
 }
 
 void FlowNetwork::grow_table() {
-    std::vector<std::uint32_t> old(std::max<std::size_t>(16, 2 * table_.size()), kNoIndex);
+    std::vector<Named> old(std::max<std::size_t>(16, 2 * table_.size()));
     old.swap(table_);
     const std::size_t mask = table_.size() - 1;
-    for (const std::uint32_t variable : old) {
-        if (variable == kNoIndex) continue;
-        std::size_t at = sharing_.identity(variable) & mask;
-        while (table_[at] != kNoIndex) at = (at + 1) & mask;
-        table_[at] = variable;
+    for (const Named& named : old) {
+        if (named.variable == kNoIndex) continue;
+        std::size_t at = named.hash & mask;
+        while (table_[at].variable != kNoIndex) at = (at + 1) & mask;
+        table_[at] = named;
     }
 }
 
@@ -175,14 +185,14 @@ void FlowNetwork::grow_table() {
 void FlowNetwork::forget_variable(std::uint32_t variable) {
     const std::size_t mask = table_.size() - 1;
     std::size_t gap = sharing_.identity(variable) & mask;
-    while (table_[gap] != variable) gap = (gap + 1) & mask;
-    for (std::size_t at = (gap + 1) & mask; table_[at] != kNoIndex; at = (at + 1) & mask) {
-        const std::size_t home = sharing_.identity(table_[at]) & mask;
+    while (table_[gap].variable != variable) gap = (gap + 1) & mask;
+    for (std::size_t at = (gap + 1) & mask; table_[at].variable != kNoIndex; at = (at + 1) & mask) {
+        const std::size_t home = table_[at].hash & mask;
         if (((at - home) & mask) < ((at - gap) & mask)) continue;
         table_[gap] = table_[at];
         gap = at;
     }
-    table_[gap] = kNoIndex;
+    table_[gap] = {};
     --table_used_;
     sharing_.remove_variable(variable);
 }

@@ -16,7 +16,8 @@
 // Units: time in integer ps; levels in 1/1024 byte/s; meters, exact, in 128-bit integers of
 // level x ps = 2^-10 10^-12 byte. A completion is rounded up to the next ps.
 //
-// A link of kind cap_only ("fat pipe") bounds each flow by capacity / coefficient and is not shared.
+// A link of kind cap_only ("fat pipe") bounds each flow by capacity / coefficient and is not
+// shared.
 //
 // Left out: packets, queues, losses, congestion control's transients; a flow has its fair share at
 // once. The network never calls the simulator: it answers "when next?" and "advance to now".
@@ -50,9 +51,9 @@ struct Flow {
     std::span<const RouteHop> route;  // a link named twice counts twice; read during start() only
     Bytes bytes;                      // rounded to whole bytes
     SimDuration latency = {};
-    std::uint32_t weight = 1;                   // 1 ... 65535
-    std::optional<BytesPerSecond> cap = {};     // of this flow
-    std::uint64_t tag = 0;                      // handed back on completion
+    std::uint32_t weight = 1;                // 1 ... 65535
+    std::optional<BytesPerSecond> cap = {};  // of this flow
+    std::uint64_t tag = 0;                   // handed back on completion
 };
 
 struct Completion {
@@ -83,8 +84,8 @@ class FlowNetwork {
     // When advance_to has something to do next: a flow completes, or its latency ends. nullopt:
     // nothing is under way. Solves what has changed since the last call.
     std::optional<SimTime> next_completion();
-    // Moves to `now`, at most next_completion() (std::logic_error), and returns what completes then,
-    // in no particular order. Valid until the next call.
+    // Moves to `now`, at most next_completion() (std::logic_error), and returns what completes
+    // then, in no particular order. Valid until the next call.
     std::span<const Completion> advance_to(SimTime now);
 
     SimTime now() const { return SimTime{now_ps_}; }
@@ -103,11 +104,11 @@ class FlowNetwork {
     };
     // A bottleneck of MaxMin, link or cap, with the variables that wait on its meter.
     struct Group {
-        Meter meter = 0;                    // at since_ps
-        std::int64_t level = 0;             // at which it rises
+        Meter meter = 0;         // at since_ps
+        std::int64_t level = 0;  // at which it rises
         std::int64_t since_ps = 0;
-        std::int64_t next_ps = kUnbounded;  // its first completion
-        std::uint32_t place = kNoIndex;     // in order_
+        std::int64_t next_ps = kUnbounded;     // its first completion
+        std::uint32_t place = kNoIndex;        // in order_
         std::vector<std::uint32_t> heap = {};  // variables, by Variable::meter
     };
     // A variable's flows beyond the first to complete: a heap of (target, flow).
@@ -116,19 +117,23 @@ class FlowNetwork {
         std::vector<std::pair<Meter, std::uint32_t>> heap = {};
     };
     struct Variable {
-        Meter meter = 0;                  // of its group when its first flow completes
-        std::uint32_t flow = kNoIndex;    // that flow
-        std::uint32_t crowd = kNoIndex;   // in crowds_, where there are others
-        std::uint32_t place = kNoIndex;   // in its group's heap
-        std::uint32_t weight = 1;         // of one flow
-        std::uint32_t flows = 0;          // that refer to it
-        std::uint32_t active = 0;         // of them, past their latency
+        Meter meter = 0;                 // of its group when its first flow completes
+        std::uint32_t flow = kNoIndex;   // that flow
+        std::uint32_t crowd = kNoIndex;  // in crowds_, where there are others
+        std::uint32_t place = kNoIndex;  // in its group's heap
+        std::uint32_t weight = 1;        // of one flow
+        std::uint32_t flows = 0;         // that refer to it
+        std::uint32_t active = 0;        // of them, past their latency
     };
     struct FlowState {
         std::uint64_t tag;
         std::int64_t bytes;
         std::uint32_t variable;  // kNoIndex: completed
-        std::uint32_t next;  // of a chain of waiting or unused flows; kSharing past its latency
+        std::uint32_t next;      // of a chain of waiting or unused flows; kSharing past its latency
+    };
+    struct Named {
+        std::uint32_t hash = 0;  // low bits of the variable's identity
+        std::uint32_t variable = kNoIndex;
     };
     static constexpr std::uint32_t kSharing = kNoIndex - 1;
     struct Chain {  // of flows whose latency ends together
@@ -137,6 +142,7 @@ class FlowNetwork {
 
     void move_to(SimTime now, const char* what);
     void read_route(const Flow& flow);
+    void order_route();
     std::uint32_t cap_number(std::int64_t level);
     std::uint32_t variable_of(std::uint32_t weight);
     std::size_t table_place(std::uint64_t identity, std::uint32_t weight) const;
@@ -164,7 +170,7 @@ class FlowNetwork {
     std::vector<Group> groups_;                   // by MaxMin's number
     std::vector<std::uint32_t> order_;            // heap of groups, by next_ps
     std::vector<Variable> variables_;             // by MaxMin's number
-    std::vector<std::uint32_t> table_;            // hash table of variables, open addressing
+    std::vector<Named> table_;                    // hash table, open addressing
     std::size_t table_used_ = 0;
     std::vector<Crowd> crowds_;
     std::vector<std::uint32_t> free_crowds_;

@@ -25,8 +25,8 @@ void FlowNetwork::move_to(SimTime now, const char* what) {
     if (now.ps == now_ps_) return;
     const auto next = next_completion();
     if (now.ps < now_ps_ || (next && *next < now)) {
-        throw std::logic_error(fmt::format("FlowNetwork::{} at {} ps: now is {} ps, next {} ps", what,
-                                           now.ps, now_ps_, next ? next->ps : -1));
+        throw std::logic_error(fmt::format("FlowNetwork::{} at {} ps: now is {} ps, next {} ps",
+                                           what, now.ps, now_ps_, next ? next->ps : -1));
     }
     now_ps_ = now.ps;
 }

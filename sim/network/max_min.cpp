@@ -15,12 +15,13 @@ constexpr std::uint64_t kMostDemand = std::uint64_t{1} << 62;
 
 std::uint32_t MaxMin::add_link(std::int64_t capacity) {
     links_.emplace_back().capacity = capacity;
+    level_.push_back(kUnbounded);
     return static_cast<std::uint32_t>(links_.size() - 1);
 }
 
 std::uint32_t MaxMin::add_cap(std::int64_t level) {
     const std::uint32_t index = add_link(level);
-    links_[index].level = level;
+    level_[index] = level;
     links_[index].is_cap = true;
     return index;
 }
@@ -31,9 +32,8 @@ std::uint32_t MaxMin::take_variable() {
         free_variables_.pop_back();
         return variable;
     }
-    bottleneck_.push_back(kNoIndex);
+    place_.emplace_back();
     cap_.push_back(kNoIndex);
-    mark_.push_back(0);
     weight_.push_back(0);
     identity_.push_back(0);
     hops_.emplace_back();
@@ -57,9 +57,8 @@ std::uint32_t MaxMin::add_variable(std::span<const LinkUse> route, std::uint32_t
     const std::uint32_t variable = take_variable();
     hops_[variable] = take_hops(static_cast<std::uint32_t>(route.size()));
     std::copy(route.begin(), route.end(), uses_.begin() + hops_[variable].first);
-    bottleneck_[variable] = kNoIndex;
+    place_[variable] = {};
     cap_[variable] = cap;
-    mark_[variable] = 0;
     weight_[variable] = 0;
     identity_[variable] = identity;
     return variable;
@@ -73,48 +72,53 @@ void MaxMin::remove_variable(std::uint32_t variable) {
 }
 
 void MaxMin::set_weight(std::uint32_t variable, std::uint64_t weight) {
-    const Hops hops = hops_[variable];
+    const auto [first, count] = hops_[variable];
     const std::uint64_t before = weight_[variable];
-    if (before == 0) join(variable);
-    weight_[variable] = weight;
     std::int64_t floor = kUnbounded;
-    for (std::uint32_t i = hops.first; i < hops.first + hops.count; ++i) {
+    for (std::uint32_t i = first; i < first + count; ++i) {
+        floor = std::min(floor, level_[uses_[i].link]);
+    }
+    for (std::uint32_t i = first; i < first + count; ++i) {
         Link& link = links_[uses_[i].link];
-        Entry& entry = link.entries[slots_[i]];
-        const std::uint64_t demand = weight * uses_[i].coefficient;
-        link.total += demand - entry.demand;
-        entry.demand = demand;
+        link.total += (weight - before) * uses_[i].coefficient;  // modulo 2^64
         if (link.total > kMostDemand) throw SimulationError("too many flows on one link");
-        floor = std::min(floor, link.level);
-    }
-    for (std::uint32_t i = hops.first; i < hops.first + hops.count; ++i) {
+        link.arrival |= weight > before;
         touch(uses_[i].link, floor);
-        links_[uses_[i].link].arrival |= weight > before;
+        if (before > 0 && weight > 0)
+            link.entries[slots_[i]].demand = weight * uses_[i].coefficient;
     }
+    weight_[variable] = weight;
+    if (before == 0) join(variable);
     if (weight == 0) leave(variable);
 }
 
 void MaxMin::join(std::uint32_t variable) {
-    const Hops hops = hops_[variable];
-    for (std::uint32_t hop = 0; hop < hops.count; ++hop) {
-        Link& link = links_[uses_[hops.first + hop].link];
-        slots_[hops.first + hop] = static_cast<std::uint32_t>(link.entries.size());
-        link.entries.push_back({variable, hop, 0});
+    const auto [first, count] = hops_[variable];
+    const bool pair = count == 2 && uses_[first].coefficient == uses_[first + 1].coefficient;
+    for (std::uint32_t i = first; i < first + count; ++i) {
+        std::vector<Entry>& entries = links_[uses_[i].link].entries;
+        slots_[i] = static_cast<std::uint32_t>(entries.size());
+        entries.push_back({variable, pair ? uses_[2 * first + 1 - i].link : kNoIndex,
+                           weight_[variable] * uses_[i].coefficient});
     }
-    if (hops.count == 0) fresh_.push_back(variable);
+    if (count == 0) fresh_.push_back(variable);
 }
 
 void MaxMin::leave(std::uint32_t variable) {
-    const Hops hops = hops_[variable];
-    for (std::uint32_t i = hops.first; i < hops.first + hops.count; ++i) {
+    const auto [first, count] = hops_[variable];
+    for (std::uint32_t i = first; i < first + count; ++i) {
         std::vector<Entry>& entries = links_[uses_[i].link].entries;
-        const Entry last = entries.back();
-        entries[slots_[i]] = last;
-        slots_[hops_[last.variable].first + last.hop] = slots_[i];
+        if (slots_[i] + 1 < entries.size()) {
+            const Entry last = entries.back();
+            entries[slots_[i]] = last;
+            std::uint32_t hop = hops_[last.variable].first;
+            while (uses_[hop].link != uses_[i].link) ++hop;
+            slots_[hop] = slots_[i];
+        }
         entries.pop_back();
     }
-    if (hops.count == 0) std::erase(fresh_, variable);
-    bottleneck_[variable] = kNoIndex;
+    if (count == 0) std::erase(fresh_, variable);
+    place_[variable].bottleneck = kNoIndex;
 }
 
 void MaxMin::touch(std::uint32_t index, std::int64_t floor) {

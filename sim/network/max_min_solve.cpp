@@ -9,8 +9,13 @@
 
 namespace orrery {
 
-std::int64_t MaxMin::share(const Link& link) const {
+std::int64_t MaxMin::share(const Link& link) {
     const int128 left = static_cast<int128>(link.capacity) * kCoefficientUnit - link.load;
+    // Whole coefficients, nearly always: the same quotient from 64-bit numbers.
+    if (link.demand % kCoefficientUnit == 0) {
+        return static_cast<std::int64_t>(left / kCoefficientUnit) /
+               static_cast<std::int64_t>(link.demand / kCoefficientUnit);
+    }
     const int128 level = left / link.demand;
     return level < kUnbounded ? static_cast<std::int64_t>(level) : kUnbounded - 1;
 }
@@ -18,21 +23,18 @@ std::int64_t MaxMin::share(const Link& link) const {
 void MaxMin::solve() {
     moved_.clear();
     touched_.clear();
-    for (const std::uint32_t variable : fresh_) {
-        bottleneck_[variable] = cap_[variable];
-        moved_.push_back({variable, kNoIndex});
-    }
+    for (const std::uint32_t variable : fresh_) put(variable, cap_[variable]);
     fresh_.clear();
     if (dirty_.empty()) return;
-    if (round_ > 0xfffffff0u - 4 * dirty_.size()) {
+    if (round_ > 0xfffffff0u - 2 * dirty_.size()) {
         round_ = 0;
-        std::fill(mark_.begin(), mark_.end(), 0);
-        for (Link& link : links_) link.mark = 0;
+        for (Place& place : place_) place.round = 0;
+        for (Link& link : links_) link.round = 0;
     }
-    const std::int64_t floor = lowest_floor();
+    floor_ = lowest_floor();
     const std::uint32_t before = round_;
     for (const std::uint32_t seed : dirty_) {
-        if (links_[seed].mark <= before) reach(seed, floor);
+        if (links_[seed].round <= before && !solve_alone(seed)) reach(seed);
     }
     for (const std::uint32_t index : dirty_) {
         Link& link = links_[index];
@@ -56,52 +58,90 @@ std::int64_t MaxMin::lowest_floor() {
     return floor;
 }
 
-// Collects the component around a link and solves it.
-void MaxMin::reach(std::uint32_t seed, std::int64_t floor) {
-    round_ += 2;
-    part_links_.assign(1, seed);
-    part_variables_.clear();
-    capped_.clear();
-    links_[seed].mark = round_;
-    for (std::size_t i = 0; i < part_links_.size(); ++i) gather(part_links_[i], floor);
-    touched_.insert(touched_.end(), part_links_.begin(), part_links_.end());
-    if (part_variables_.empty()) {
-        for (const std::uint32_t index : part_links_) links_[index].level = kUnbounded;
-        return;
+// The two simplest components: a link that nothing uses, and a pair of links that one variable has
+// to itself.
+bool MaxMin::solve_alone(std::uint32_t index) {
+    Link& link = links_[index];
+    if (link.entries.size() > 1) return false;
+    if (link.entries.empty()) {
+        link.round = ++round_;
+        level_[index] = kUnbounded;
+        touched_.push_back(index);
+        return true;
     }
-    solve_component();
+    const auto [variable, other, demand] = link.entries.front();
+    if (other == kNoIndex || links_[other].entries.size() > 1) return false;
+    if (cap_[variable] != kNoIndex) return false;
+    const bool here = link.capacity != links_[other].capacity
+                          ? link.capacity < links_[other].capacity
+                          : index < other;
+    Link& narrow = here ? link : links_[other];
+    narrow.load = 0;
+    narrow.demand = demand;
+    const std::int64_t level = share(narrow);
+    if (level < 1) return false;
+    ++solves_;
+    link.round = links_[other].round = ++round_;
+    level_[index] = here ? level : kUnbounded;
+    level_[other] = here ? kUnbounded : level;
+    touched_.insert(touched_.end(), {index, other});
+    put(variable, here ? index : other);
+    return true;
 }
 
-void MaxMin::gather(std::uint32_t index, std::int64_t floor) {
-    Link& link = links_[index];
-    link.load = 0;
-    link.demand = 0;
-    for (const Entry& entry : link.entries) {
-        const std::uint32_t variable = entry.variable;
-        if (mark_[variable] != round_) {
-            const std::uint32_t bottleneck = bottleneck_[variable];
-            if (bottleneck != kNoIndex && links_[bottleneck].level < floor) {
-                link.load += static_cast<int128>(links_[bottleneck].level) * entry.demand;
-                continue;
-            }
-            mark_[variable] = round_;
-            part_variables_.push_back(variable);
-            if (cap_[variable] != kNoIndex) {
-                capped_.push_back({links_[cap_[variable]].level, variable});
-            }
-            for (const LinkUse& use : route(variable)) {
-                Link& other = links_[use.link];
-                if (other.mark == round_) continue;
-                other.mark = round_;
-                part_links_.push_back(use.link);
-            }
+// Collects the component around a link and solves it.
+void MaxMin::reach(std::uint32_t seed) {
+    ++round_;
+    part_links_.assign(1, seed);
+    capped_.clear();
+    unfixed_ = 0;
+    links_[seed].round = round_;
+    for (std::size_t i = 0; i < part_links_.size(); ++i) gather(part_links_[i]);
+    touched_.insert(touched_.end(), part_links_.begin(), part_links_.end());
+    if (unfixed_ > 0) {
+        solve_component();
+    } else {
+        for (const std::uint32_t index : part_links_) level_[index] = kUnbounded;
+    }
+}
+
+// Sums the link's load and demand, and notes the links that its unfixed variables lead to.
+void MaxMin::gather(std::uint32_t index) {
+    int128 load = 0;
+    std::uint64_t demand = 0;
+    for (const Entry& entry : links_[index].entries) {
+        const Place place = place_[entry.variable];
+        if (is_below_floor(place)) {
+            load += static_cast<int128>(level_[place.bottleneck]) * entry.demand;
+            continue;
         }
-        link.demand += entry.demand;
+        demand += entry.demand;
+        ++unfixed_;
+        if (entry.other == kNoIndex || cap_[entry.variable] != kNoIndex) {
+            gather_rest(entry.variable, index);
+        } else if (links_[entry.other].round != round_) {
+            links_[entry.other].round = round_;
+            part_links_.push_back(entry.other);
+        }
+    }
+    links_[index].load = load;
+    links_[index].demand = demand;
+}
+
+void MaxMin::gather_rest(std::uint32_t variable, std::uint32_t index) {
+    const auto uses = route(variable);
+    if (cap_[variable] != kNoIndex && uses.front().link == index) {
+        capped_.push_back({level_[cap_[variable]], variable});
+    }
+    for (const LinkUse& use : uses) {
+        if (links_[use.link].round == round_) continue;
+        links_[use.link].round = round_;
+        part_links_.push_back(use.link);
     }
 }
 
 void MaxMin::solve_component() {
-    const bool ask = memo_.is_worth_asking(part_variables_.size());
+    const bool ask = memo_.is_worth_asking(unfixed_);
     const MemoKey key = ask ? component_key() : MemoKey{};
     if (ask) {
         if (const auto* levels = memo_.find(key)) {
@@ -117,9 +157,8 @@ void MaxMin::solve_component() {
 void MaxMin::fill() {
     heap_.clear();
     for (const std::uint32_t index : part_links_) {
-        Link& link = links_[index];
-        link.level = kUnbounded;
-        if (link.demand > 0) heap_.push_back({share(link), index});
+        level_[index] = kUnbounded;
+        if (links_[index].demand > 0) heap_.push_back({share(links_[index]), index});
     }
     std::make_heap(heap_.begin(), heap_.end(), std::greater<>());
     std::sort(capped_.begin(), capped_.end(), std::greater<>());
@@ -128,14 +167,15 @@ void MaxMin::fill() {
         if (!capped_.empty() && capped_.back().level <= level) {
             const Key cap = capped_.back();
             capped_.pop_back();
-            if (mark_[cap.link] == round_) fix(cap.link, cap_[cap.link], cap.level);
+            if (place_[cap.number].round != round_) fix_at_cap(cap.number, cap.level);
             continue;
         }
         if (heap_.empty()) return;
-        if (level < 1) throw SimulationError("a link has more flows than its rate can be shared by");
+        if (level < 1)
+            throw SimulationError("a link has more flows than its rate can be shared by");
         batch_.clear();
         while (lowest_link() == level && !heap_.empty()) {
-            batch_.push_back(heap_.front().link);
+            batch_.push_back(heap_.front().number);
             std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
             heap_.pop_back();
         }
@@ -148,44 +188,86 @@ void MaxMin::fill() {
 // risen: the top is looked at again until it holds.
 std::int64_t MaxMin::lowest_link() {
     while (!heap_.empty()) {
-        const Key top = heap_.front();
-        const Link& link = links_[top.link];
-        const std::int64_t now = link.demand == 0 ? kUnbounded : share(link);
+        Key& top = heap_.front();
+        const Link& link = links_[top.number];
+        if (link.demand == 0) {
+            std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
+            heap_.pop_back();
+            continue;
+        }
+        const std::int64_t now = share(link);
         if (now == top.level) return now;
-        std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
-        heap_.pop_back();
-        if (link.demand == 0) continue;
-        heap_.push_back({now, top.link});
-        std::push_heap(heap_.begin(), heap_.end(), std::greater<>());
+        top.level = now;
+        lower_top();
     }
     return kUnbounded;
 }
 
+// The heap's top has a larger key.
+void MaxMin::lower_top() {
+    const Key key = heap_.front();
+    std::size_t at = 0;
+    for (std::size_t below = 1; below < heap_.size(); below = 2 * at + 1) {
+        if (below + 1 < heap_.size() && heap_[below] > heap_[below + 1]) ++below;
+        if (!(key > heap_[below])) break;
+        heap_[at] = heap_[below];
+        at = below;
+    }
+    heap_[at] = key;
+}
+
+// The link is full: what it holds and nothing held before has this level.
 void MaxMin::fix_at_link(std::uint32_t index, std::int64_t level) {
-    links_[index].level = level;
+    level_[index] = level;
     for (const Entry& entry : links_[index].entries) {
-        if (mark_[entry.variable] == round_) fix(entry.variable, index, level);
+        Place& place = place_[entry.variable];
+        if (place.round == round_ || is_below_floor(place)) continue;
+        place.round = round_;
+        if (entry.other != kNoIndex) {
+            links_[entry.other].load += static_cast<int128>(level) * entry.demand;
+            links_[entry.other].demand -= entry.demand;
+        } else {
+            load_route(entry.variable, level);
+        }
+        if (place.bottleneck != index) put(entry.variable, index);
     }
 }
 
-void MaxMin::fix(std::uint32_t variable, std::uint32_t bottleneck, std::int64_t level) {
-    mark_[variable] = round_ + 1;
+void MaxMin::fix_at_cap(std::uint32_t variable, std::int64_t level) {
+    place_[variable].round = round_;
+    load_route(variable, level);
+    put(variable, cap_[variable]);
+}
+
+void MaxMin::load_route(std::uint32_t variable, std::int64_t level) {
     for (const LinkUse& use : route(variable)) {
-        Link& link = links_[use.link];
         const std::uint64_t demand = weight_[variable] * use.coefficient;
-        link.load += static_cast<int128>(level) * demand;
-        link.demand -= demand;
+        links_[use.link].load += static_cast<int128>(level) * demand;
+        links_[use.link].demand -= demand;
     }
-    if (bottleneck_[variable] == bottleneck) return;
-    moved_.push_back({variable, bottleneck_[variable]});
-    bottleneck_[variable] = bottleneck;
 }
 
-MemoKey MaxMin::component_key() const {
-    MemoKey key;
-    for (const std::uint32_t variable : part_variables_) {
-        key.add(identity_[variable], weight_[variable]);
+void MaxMin::put(std::uint32_t variable, std::uint32_t bottleneck) {
+    if (place_[variable].bottleneck == bottleneck) return;
+    moved_.push_back({variable, place_[variable].bottleneck});
+    place_[variable].bottleneck = bottleneck;
+}
+
+// Each variable of the component once.
+template <class Visit>
+void MaxMin::for_each_unfixed(Visit visit) {
+    for (const std::uint32_t index : part_links_) {
+        for (const Entry& entry : links_[index].entries) {
+            if (uses_[hops_[entry.variable].first].link != index) continue;
+            if (!is_below_floor(place_[entry.variable])) visit(entry.variable);
+        }
     }
+}
+
+MemoKey MaxMin::component_key() {
+    MemoKey key;
+    for_each_unfixed(
+        [&](std::uint32_t variable) { key.add(identity_[variable], weight_[variable]); });
     for (const std::uint32_t index : part_links_) {
         const int128 left =
             static_cast<int128>(links_[index].capacity) * kCoefficientUnit - links_[index].load;
@@ -197,29 +279,28 @@ MemoKey MaxMin::component_key() const {
 
 SolutionMemo::Levels MaxMin::component_levels() const {
     SolutionMemo::Levels levels;
-    for (const std::uint32_t index : part_links_) levels.emplace_back(index, links_[index].level);
+    for (const std::uint32_t index : part_links_) levels.emplace_back(index, level_[index]);
     return levels;
 }
 
 // Sets the levels that such a component had before; each variable's bottleneck is the lowest level
 // on its route, its cap before its links, a lower index before a higher one.
 void MaxMin::recall(const SolutionMemo::Levels& levels) {
-    for (const auto& [index, level] : levels) links_[index].level = level;
+    part_variables_.clear();
+    for_each_unfixed([&](std::uint32_t variable) { part_variables_.push_back(variable); });
+    for (const auto& [index, level] : levels) level_[index] = level;
     for (const std::uint32_t variable : part_variables_) {
         std::uint32_t bottleneck = cap_[variable];
-        std::int64_t lowest = bottleneck == kNoIndex ? kUnbounded : links_[bottleneck].level;
+        std::int64_t lowest = bottleneck == kNoIndex ? kUnbounded : level_[bottleneck];
         for (const LinkUse& use : route(variable)) {
-            const std::int64_t level = links_[use.link].level;
+            const std::int64_t level = level_[use.link];
             const bool tie = level == lowest && bottleneck != cap_[variable];
             if (level < lowest || (tie && use.link < bottleneck)) {
                 lowest = level;
                 bottleneck = use.link;
             }
         }
-        mark_[variable] = round_ + 1;
-        if (bottleneck_[variable] == bottleneck) continue;
-        moved_.push_back({variable, bottleneck_[variable]});
-        bottleneck_[variable] = bottleneck;
+        put(variable, bottleneck);
     }
 }
 

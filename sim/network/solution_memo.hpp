@@ -1,9 +1,10 @@
 #pragma once
 // Remembers the solutions of contention patterns that come back: the phases of a collective, the
 // rounds of an all-to-all. The key is an order-free 128-bit sum of hashes over the pattern's
-// variables (route, cap, weight) and links (what is left of their capacity); the value, the level of
-// each link. A pattern is stored when it is met the second time, so that a flood of patterns that
-// never return costs a hash each and no memory; when none has come back for long, it is asked less.
+// variables (route, cap, weight) and links (what is left of their capacity); the value, the level
+// of each link. A pattern is stored when it is met the second time, so that a flood of patterns
+// that never return costs a hash each and no memory; when none has come back for long, it is asked
+// less.
 
 #include <cstdint>
 #include <unordered_map>

@@ -72,7 +72,8 @@ Case random_case(std::uint64_t seed) {
         }
         flow.bytes = draw.chance(0.5) ? 1e7 : std::floor(draw.real(1e6, 5e7));
         flow.start_ps = draw.chance(0.5) ? 0 : static_cast<std::int64_t>(draw.real(0, 2e10));
-        flow.latency_ps = draw.chance(0.5) ? 1'000'000 : static_cast<std::int64_t>(draw.real(0, 5e6));
+        flow.latency_ps =
+            draw.chance(0.5) ? 1'000'000 : static_cast<std::int64_t>(draw.real(0, 5e6));
         c.flows.push_back(flow);
     }
     return c;
@@ -93,7 +94,8 @@ std::vector<std::int64_t> play(const Case& c, std::vector<std::size_t> order, Wa
     std::map<std::size_t, FlowId> running;
     for (std::size_t next = 0;;) {
         const auto due = network.next_completion();
-        const bool start = next < order.size() && (!due || c.flows[order[next]].start_ps <= due->ps);
+        const bool start =
+            next < order.size() && (!due || c.flows[order[next]].start_ps <= due->ps);
         if (!start && !due) return ends;
         const SimTime now{start ? c.flows[order[next]].start_ps : due->ps};
         for (const Completion& done : network.advance_to(now)) {
@@ -102,8 +104,11 @@ std::vector<std::int64_t> play(const Case& c, std::vector<std::size_t> order, Wa
         }
         for (; next < order.size() && c.flows[order[next]].start_ps == now.ps; ++next) {
             const CaseFlow& f = c.flows[order[next]];
-            Flow flow{.route = f.route, .bytes = Bytes(f.bytes), .latency = {f.latency_ps},
-                      .weight = f.weight, .tag = order[next]};
+            Flow flow{.route = f.route,
+                      .bytes = Bytes(f.bytes),
+                      .latency = {f.latency_ps},
+                      .weight = f.weight,
+                      .tag = order[next]};
             if (f.cap > 0) flow.cap = BytesPerSecond(f.cap);
             running[order[next]] = network.start(flow, now);
         }
@@ -121,7 +126,8 @@ std::vector<std::size_t> in_order(const Case& c) {
 std::vector<TwinFlow> twin_flows(const Case& c) {
     std::vector<TwinFlow> twins;
     for (const CaseFlow& f : c.flows) {
-        TwinFlow twin{.use = std::vector<double>(c.capacities.size(), 0.0), .bytes = f.bytes,
+        TwinFlow twin{.use = std::vector<double>(c.capacities.size(), 0.0),
+                      .bytes = f.bytes,
                       .start = 1e-12 * static_cast<double>(f.start_ps),
                       .latency = 1e-12 * static_cast<double>(f.latency_ps),
                       .weight = static_cast<double>(f.weight)};
@@ -248,8 +254,8 @@ TEST(FlowProperty, SolvingAgainEqualsSolvingAnew) {
             std::map<std::size_t, FlowId> again;
             for (const auto& [f, flow] : running) {
                 if (network.rate(flow).value() == 0) continue;
-                Flow copy{.route = c.flows[f].route, .bytes = Bytes(1e6),
-                          .weight = c.flows[f].weight};
+                Flow copy{
+                    .route = c.flows[f].route, .bytes = Bytes(1e6), .weight = c.flows[f].weight};
                 if (c.flows[f].cap > 0) copy.cap = BytesPerSecond(c.flows[f].cap);
                 again[f] = fresh.start(copy, SimTime{});
             }
