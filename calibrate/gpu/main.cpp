@@ -32,22 +32,24 @@ struct Options {
 };
 
 std::vector<Family> families(const Options& o) {
-    return {{"placement", "which SMs one thread-block cluster can span", measure_placement},
-            {"gemm", "DeepSeek-V3 training GEMMs on all and on 112 SMs", measure_gemm},
-            {"grouped_gemm", "FP8 grouped GEMMs of our own: experts, decode, weight gradients",
-             measure_grouped_gemm},
-            {"attention", "training and prefill attention, forward and backward",
-             measure_attention},
-            {"memory", "memory-bound kernels, model shapes and 1 MB to 1 GB", measure_memory},
-            {"gap", "idle time between kernels of one stream", measure_launch_gap},
-            {"mechanism", "GEMM kernels by cluster shape beside a communication kernel",
-             measure_contention_mechanism},
-            {"contention", "slowdown beside a communication kernel", measure_contention},
-            {"grid", "general GEMM grid", measure_gemm_grid},
-            {"scatter", "shapes spread evenly: GEMMs, also on fewer SMs, grouped GEMMs, memory",
-             measure_scatter},
-            {"sustained", "GEMMs and a layer's mix under continuous load",
-             [o](const Session& s) { measure_sustained(s, o.sustained_seconds); }}};
+    return {
+        {"placement", "which SMs one thread-block cluster can span", measure_placement},
+        {"gemm", "DeepSeek-V3 training GEMMs on all and on 112 SMs", measure_gemm},
+        {"grouped_gemm", "FP8 grouped GEMMs of our own: experts, decode, weight gradients",
+         measure_grouped_gemm},
+        {"attention", "training and prefill attention, forward and backward", measure_attention},
+        {"attention_decode", "decode attention over paged caches: absorbed MLA and GQA",
+         measure_attention_decode},
+        {"memory", "memory-bound kernels, model shapes and 1 MB to 1 GB", measure_memory},
+        {"gap", "idle time between kernels of one stream", measure_launch_gap},
+        {"mechanism", "GEMM kernels by cluster shape beside a communication kernel",
+         measure_contention_mechanism},
+        {"contention", "slowdown beside a communication kernel", measure_contention},
+        {"grid", "general GEMM grid", measure_gemm_grid},
+        {"scatter", "shapes spread evenly: GEMMs, also on fewer SMs, grouped GEMMs, memory",
+         measure_scatter},
+        {"sustained", "GEMMs and a layer's mix under continuous load",
+         [o](const Session& s) { measure_sustained(s, o.sustained_seconds); }}};
 }
 
 std::string today() {
