@@ -4,6 +4,7 @@
 #include "kernels/common.cuh"
 #include "kernels/grouped_gemm.hpp"
 #include "kernels/hopper.cuh"
+#include "kernels/tensor_map.cuh"
 
 // A persistent kernel: one CTA an SM, of three warpgroups. A producer thread keeps a ring of stages
 // filled through TMA; two consumer warpgroups multiply (wgmma, 64 x 128 x 128 a time, rows
@@ -418,38 +419,6 @@ __global__ __launch_bounds__(kThreads,
     }
 }
 
-using Encode = CUresult (*)(CUtensorMap*, CUtensorMapDataType, cuuint32_t, void*, const cuuint64_t*,
-                            const cuuint64_t*, const cuuint32_t*, const cuuint32_t*,
-                            CUtensorMapInterleave, CUtensorMapSwizzle, CUtensorMapL2promotion,
-                            CUtensorMapFloatOOBfill);
-
-Encode encoder() {
-    static const Encode found = [] {
-        void* entry = nullptr;
-        cudaDriverEntryPointQueryResult result{};
-        if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &entry, 12000,
-                                             cudaEnableDefault, &result) != cudaSuccess ||
-            result != cudaDriverEntryPointSuccess)
-            entry = nullptr;
-        return reinterpret_cast<Encode>(entry);
-    }();
-    return found;
-}
-
-// Boxes of `box_rows` x 128 bytes of a [rows, k].
-cudaError_t make_map(CUtensorMap& map, const std::uint8_t* data, std::int64_t rows, std::int64_t k,
-                     int box_rows) {
-    const Encode encode = encoder();
-    if (!encode) return cudaErrorNotSupported;
-    const cuuint64_t sizes[2] = {cuuint64_t(k), cuuint64_t(rows)}, stride[1] = {cuuint64_t(k)};
-    const cuuint32_t box[2] = {kDepth, cuuint32_t(box_rows)}, step[2] = {1, 1};
-    const CUresult r =
-        encode(&map, CU_TENSOR_MAP_DATA_TYPE_UINT8, 2, const_cast<std::uint8_t*>(data), sizes,
-               stride, box, step, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-               CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-    return r == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
-}
-
 struct Operands {
     const std::uint8_t *a, *b;
     std::int64_t b_rows, k;
@@ -460,8 +429,8 @@ cudaError_t launch(const Operands& o, const Problem& p, int sms, cudaStream_t st
     using C = Config<kLayout, kRows, kCluster, kStages>;
     static_assert(C::kSharedBytes <= 232448);
     CUtensorMap a_map, b_map;
-    if (const auto e = make_map(a_map, o.a, p.a_rows, o.k, kRows / kCluster)) return e;
-    if (const auto e = make_map(b_map, o.b, o.b_rows, o.k, kColumns)) return e;
+    if (const auto e = make_byte_map(a_map, o.a, p.a_rows, o.k, kRows / kCluster)) return e;
+    if (const auto e = make_byte_map(b_map, o.b, o.b_rows, o.k, kColumns)) return e;
     const auto kernel = grouped_gemm<kLayout, kRows, kCluster, kStages>;
     if (const auto e = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                             C::kSharedBytes))

@@ -42,6 +42,9 @@ __device__ __forceinline__ void barrier_wait(std::uint32_t barrier, std::uint32_
         "r"(parity)
         : "memory");
 }
+__device__ __forceinline__ void barrier_arrive(std::uint32_t barrier) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
 // Arrives at the barrier at the same place in CTA `rank` of the cluster.
 __device__ __forceinline__ void barrier_arrive(std::uint32_t barrier, int rank) {
     asm volatile(
@@ -95,6 +98,10 @@ __device__ __forceinline__ void copy_bulk(std::uint32_t to, const void* from, in
 // *to += v in device memory, without waiting for the old value. `to` aligned to 8.
 __device__ __forceinline__ void add_pair(float* to, float2 v) {
     asm volatile("red.global.add.v2.f32 [%0], {%1, %2};" ::"l"(to), "f"(v.x), "f"(v.y) : "memory");
+}
+// What this thread wrote to shared memory is seen by later wgmma and bulk copies.
+__device__ __forceinline__ void fence_async_proxy() {
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 __device__ __forceinline__ void prefetch_map(const CUtensorMap* map) {
     asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");

@@ -9,7 +9,7 @@ struct CudnnAttention::Plans {};
 
 std::string cudnn_version() { return ""; }
 
-CudnnAttention::CudnnAttention(const AttentionShape&, bool, int) {
+CudnnAttention::CudnnAttention(const AttentionShape&, bool) {
     throw InputError("cuDNN: this program was built without its headers");
 }
 CudnnAttention::~CudnnAttention() = default;

@@ -106,7 +106,7 @@ class Builder {
 };
 
 struct Forward {
-    Forward(const CudnnLibrary& library, const AttentionShape& s, int sms) : graph(library) {
+    Forward(const CudnnLibrary& library, const AttentionShape& s) : graph(library) {
         const Layout l(s);
         Builder b(graph, s);
         q = b.real(l.q, kBf16);
@@ -127,14 +127,14 @@ struct Forward {
         const Tensor p = b.inner(l.scores, kBf16);
         graph.pointwise(CUDNN_POINTWISE_DIV, exponential, sum, kNone, p);
         graph.matmul(p, v, o);
-        graph.build("attention forward", sms);
+        graph.build("attention forward");
     }
     CudnnGraph graph;
     Tensor q, k, v, o, stats;
 };
 
 struct Backward {
-    Backward(const CudnnLibrary& library, const AttentionShape& s, int sms) : graph(library) {
+    Backward(const CudnnLibrary& library, const AttentionShape& s) : graph(library) {
         const Layout l(s);
         Builder b(graph, s);
         q = b.real(l.q, kBf16);
@@ -175,7 +175,7 @@ struct Backward {
         dq_sum_bytes = s.sequences * s.query_heads * s.query_length * s.query_key_dim * 4;
         graph.matmul(ds, keys, dq_sum);
         graph.pointwise(CUDNN_POINTWISE_IDENTITY, dq_sum, kNone, kNone, dq);
-        graph.build("attention backward", sms);
+        graph.build("attention backward");
     }
     std::int64_t own_bytes() const { return (row_sum_bytes + 255) / 256 * 256 + dq_sum_bytes; }
     CudnnGraph graph;
@@ -193,8 +193,8 @@ const CudnnLibrary& library() {
 }  // namespace
 
 struct CudnnAttention::Plans {
-    Plans(const AttentionShape& s, bool with_backward, int sms) : forward(library(), s, sms) {
-        if (with_backward) backward = std::make_unique<Backward>(library(), s, sms);
+    Plans(const AttentionShape& s, bool with_backward) : forward(library(), s) {
+        if (with_backward) backward = std::make_unique<Backward>(library(), s);
     }
     Forward forward;
     std::unique_ptr<Backward> backward;
@@ -205,8 +205,8 @@ std::string cudnn_version() {
     return l ? fmt::format("cuDNN {}", l->version()) : "";
 }
 
-CudnnAttention::CudnnAttention(const AttentionShape& shape, bool with_backward, int sms)
-    : plans_(std::make_unique<Plans>(shape, with_backward, sms)) {}
+CudnnAttention::CudnnAttention(const AttentionShape& shape, bool with_backward)
+    : plans_(std::make_unique<Plans>(shape, with_backward)) {}
 CudnnAttention::~CudnnAttention() = default;
 CudnnAttention::CudnnAttention(CudnnAttention&&) noexcept = default;
 CudnnAttention& CudnnAttention::operator=(CudnnAttention&&) noexcept = default;

@@ -33,12 +33,12 @@ struct AttentionShape {
 std::string cudnn_version();
 
 // Everything BF16 [sequences, tokens, heads, dim] but stats, FP32 [sequences, query_heads,
-// query_length]. Device pointers, aligned to 16 bytes. One thread at a time, on the device that
-// was current when cuDNN was first used. Throws InputError where cuDNN is missing or refuses.
+// query_length]. Device pointers, aligned to 16 bytes. Built by any thread (0.3 s: kernels are
+// compiled), run by one at a time, on the device that was current when cuDNN was first used.
+// Throws InputError where cuDNN is missing or refuses.
 class CudnnAttention {
   public:
-    // sms: SMs that cuDNN is told to plan for, 0 for all.
-    explicit CudnnAttention(const AttentionShape& shape, bool with_backward = false, int sms = 0);
+    explicit CudnnAttention(const AttentionShape& shape, bool with_backward = false);
     ~CudnnAttention();
     CudnnAttention(CudnnAttention&&) noexcept;
     CudnnAttention& operator=(CudnnAttention&&) noexcept;

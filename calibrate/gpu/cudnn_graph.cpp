@@ -160,20 +160,23 @@ void CudnnGraph::reshape(Tensor x, Tensor y) {
     finish_operation(std::move(o));
 }
 
-void CudnnGraph::build(const std::string& what, int sms) {
+void CudnnGraph::build(const std::string& what) {
     graph_ = std::make_unique<CudnnDescriptor>(library_, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
     std::vector<cudnnBackendDescriptor_t> raw;
     for (const CudnnDescriptor& o : operations_) raw.push_back(o.raw());
     graph_->set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
                 std::int64_t(raw.size()), raw.data());
-    graph_->set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, library_.handle);
     library_.check(graph_->try_finalize(), what);
 
+    int device = 0;
+    cudaGetDevice(&device);
+    CudnnDescriptor properties(library_, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+    properties.set(CUDNN_ATTR_DEVICEPROP_DEVICE_ID, CUDNN_TYPE_INT32, std::int32_t(device));
+    properties.finalize();
     CudnnDescriptor heuristic(library_, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, *graph_);
+    heuristic.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, properties);
     heuristic.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, CUDNN_HEUR_MODE_A);
-    if (sms > 0)
-        heuristic.set(CUDNN_ATTR_ENGINEHEUR_SM_COUNT_TARGET, CUDNN_TYPE_INT32, std::int32_t(sms));
     library_.check(heuristic.try_finalize(), what);
     constexpr int kMostEngines = 8;
     std::vector<CudnnDescriptor> configs;
@@ -191,7 +194,7 @@ void CudnnGraph::build(const std::string& what, int sms) {
     for (std::int64_t i = 0; i < std::min<std::int64_t>(found, kMostEngines); ++i) {
         auto plan =
             std::make_unique<CudnnDescriptor>(library_, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-        plan->set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, library_.handle);
+        plan->set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties);
         plan->set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configs[std::size_t(i)]);
         status = plan->try_finalize();
         if (status != CUDNN_STATUS_SUCCESS) continue;

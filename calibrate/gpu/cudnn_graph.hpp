@@ -15,7 +15,8 @@ namespace orrery::calibrate {
 
 using Size4 = std::array<std::int64_t, 4>;  // batch, head, row, column
 
-// Entry points of libcudnn.so.9 and a handle for the current device. One thread at a time.
+// Entry points of libcudnn.so.9, and a handle to run plans with on the device that was current when
+// it was first found, by one thread at a time. Plans are built without it, by any thread.
 struct CudnnLibrary {
     decltype(&cudnnGetVersion) version = nullptr;
     decltype(&cudnnGetErrorString) error_string = nullptr;
@@ -83,9 +84,9 @@ class CudnnGraph {
     void matmul(Tensor a, Tensor b, Tensor c);
     void reshape(Tensor x, Tensor y);
 
-    // Throws InputError naming `what` where no engine takes the graph. sms: how many SMs the
-    // heuristic is told to plan for, 0 for all.
-    void build(const std::string& what, int sms = 0);
+    // For the current device; its kernels are compiled here, 0.1 s each. Throws InputError naming
+    // `what` where no engine takes the graph.
+    void build(const std::string& what);
     std::int64_t workspace_bytes() const { return workspace_; }
     // Device pointers of the tensors made with tensor(), in any order.
     void run(const std::map<Tensor, void*>& pointers, void* workspace, cudaStream_t stream) const;

@@ -31,6 +31,12 @@ void measure_gemm_grid(const Session& session);
 void measure_grouped_gemm(const Session& session);
 // Tables "memory" and "memory_sizes".
 void measure_memory(const Session& session);
+// Tables "attention" and "attention_kernels": training and prefill attention, and the kernels of
+// each call in their order.
+void measure_attention(const Session& session);
+// Tables "attention_decode", "attention_decode_shapes" (models') and "attention_decode_scatter":
+// absorbed MLA and GQA over paged caches (kernels/attention_decode.hpp).
+void measure_attention_decode(const Session& session);
 // The shapes a run was missing, into "gemm" and "memory".
 void measure_missing(const Session& session, const MissingShapes& shapes);
 // Tables "sustained": each GEMM alone under continuous load, and the mix of a layer.
@@ -46,7 +52,8 @@ void measure_contention(const Session& session);
 // "gemm_fewer_sms", "grouped_scatter", "memory_scatter".
 void measure_scatter(const Session& session);
 // Held-out shapes from `seed` (calibrate/held_out.hpp), of the classes in `only` (none: all):
-// gemm, grouped_gemm, memory, copy. Tables "held_out_<class>", "held_out_gemm_fewer_sms".
+// gemm, grouped_gemm, attention, attention_decode, memory, copy. Tables "held_out_<class>",
+// "held_out_gemm_fewer_sms".
 void measure_held_out(const Session& session, std::uint64_t seed,
                       const std::set<std::string>& only);
 
@@ -61,6 +68,11 @@ void measure_gemm_case(const Session& session, GemmRunner& runner, const GemmCas
 void measure_grouped_case(const Session& session, const GroupedCase& c, const std::string& name);
 void measure_memory_case(const Session& session, const MemoryCase& c, const std::string& name,
                          const std::vector<Cache>& caches = {Cache::rotating, Cache::flushed});
+// Forward or backward shapes into tables `name` and `name`_kernels.
+void measure_attention_cases(const Session& session, const std::vector<Attention>& cases,
+                             const std::string& name);
+void measure_decode_cases(const Session& session, const std::vector<Attention>& cases,
+                          const std::string& name);
 
 // Table with the columns of GEMM rows.
 Table gemm_table(const std::string& name);

@@ -20,11 +20,13 @@ void measure_scatter(const Session& s) {
 }
 
 void measure_held_out(const Session& s, std::uint64_t seed, const std::set<std::string>& only) {
-    const std::set<std::string> known = {"gemm", "grouped_gemm", "memory", "copy"};
+    const std::set<std::string> known = {"gemm",   "grouped_gemm", "attention", "attention_decode",
+                                         "memory", "copy"};
     for (const std::string& name : only)
         if (!known.contains(name))
             throw InputError("--only " + name +
-                             ": with --held-out it must be gemm, grouped_gemm, memory or copy");
+                             ": with --held-out it must be gemm, grouped_gemm, attention, "
+                             "attention_decode, memory or copy");
     const HeldOutShapes shapes = held_out_shapes(seed);
     const auto chosen = [&](const char* name) { return only.empty() || only.contains(name); };
     GemmRunner runner(s.device);
@@ -36,6 +38,11 @@ void measure_held_out(const Session& s, std::uint64_t seed, const std::set<std::
     if (chosen("grouped_gemm"))
         for (const GroupedCase& c : shapes.grouped)
             measure_grouped_case(s, c, "held_out_grouped_gemm");
+    if (chosen("attention"))
+        for (const auto* cases : {&shapes.forward, &shapes.backward})
+            measure_attention_cases(s, *cases, "held_out_attention");
+    if (chosen("attention_decode"))
+        measure_decode_cases(s, shapes.decode, "held_out_attention_decode");
     if (chosen("memory"))
         for (const MemoryCase& c : shapes.memory)
             measure_memory_case(s, c, "held_out_memory", {Cache::rotating});

@@ -34,7 +34,21 @@ struct Call {
     std::string longest;
     double longest_us = 0;
     int ctas = 0;
+    std::vector<CallKernel> all;
 };
+
+// Of calls that launched the same kernels: each kernel's median time.
+std::vector<CallKernel> kernel_medians(const std::vector<Call>& calls) {
+    if (calls.empty()) return {};
+    std::vector<CallKernel> kernels = calls.front().all;
+    for (std::size_t k = 0; k < kernels.size(); ++k) {
+        std::vector<double> times;
+        for (const Call& c : calls)
+            if (c.all.size() == kernels.size()) times.push_back(c.all[k].time_us);
+        kernels[k].time_us = summarize(times).median;
+    }
+    return kernels;
+}
 
 // Kernel records between clock probes, summed per call. The first probe precedes call 0.
 std::vector<Call> calls_between_probes(const std::vector<KernelRecord>& records) {
@@ -50,6 +64,7 @@ std::vector<Call> calls_between_probes(const std::vector<KernelRecord>& records)
         Call& call = calls.back();
         const double us = double(r.end_ns - r.start_ns) / 1000.0;
         call.microseconds += us;
+        call.all.push_back({r.name, us, r.ctas});
         if (!r.is_memset) ++call.kernels;
         if (us > call.longest_us) {
             call.longest_us = us;
@@ -117,6 +132,7 @@ Series Bench::burst(const Subject& subject, const StoppingRule& rule, Cache cach
     const double highest = device_.info().highest_clock_mhz, begin = now_seconds();
     std::vector<ClockedSample> all;
     std::vector<double> kept, events;
+    std::vector<Call> kept_calls, all_calls;
     Series series;
     double kernels = 0;
     int calls = 4, next_set = 0;
@@ -129,10 +145,13 @@ Series Bench::burst(const Subject& subject, const StoppingRule& rule, Cache cach
             all.push_back(s);
             events.push_back(batch.events_us[i]);
             kernels += batch.calls[i].kernels;
-            if (throttled(s, highest))
+            all_calls.push_back(batch.calls[i]);
+            if (throttled(s, highest)) {
                 hot = true;
-            else
+            } else {
                 kept.push_back(s.microseconds);
+                kept_calls.push_back(batch.calls[i]);
+            }
         }
         series.kernel = batch.calls[0].longest;
         series.ctas = batch.calls[0].ctas;
@@ -154,6 +173,7 @@ Series Bench::burst(const Subject& subject, const StoppingRule& rule, Cache cach
     for (const ClockedSample& s : all)
         if (keep_all || !throttled(s, highest)) clock += s.clock_mhz;
     series.time_us = summarize(kept);
+    series.kernels = kernel_medians(keep_all ? all_calls : kept_calls);
     series.event_us = summarize(events);
     series.clock_mhz = clock / double(std::max<std::size_t>(1, kept.size()));
     series.kernels_per_call = kernels / double(all.size());

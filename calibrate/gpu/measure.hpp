@@ -25,15 +25,23 @@ struct Subject {
     std::function<void(int set, cudaStream_t stream)> launch;
 };
 
+// One kernel (or memset) of a call.
+struct CallKernel {
+    std::string name;    // as CUPTI gives it
+    double time_us = 0;  // median over the samples kept
+    int ctas = 0;
+};
+
 struct Series {
     Summary time_us;       // CUPTI kernel time of one call
     Summary event_us;      // CUDA events around the same calls: the cross-check
     double clock_mhz = 0;  // mean SM clock around the samples kept
     double power_w = 0;    // NVML, sustained mode only
     double kernels_per_call = 0;
-    std::size_t dropped = 0;  // throttled samples left out
-    std::string kernel;       // name of the call's longest kernel, as CUPTI gives it
-    int ctas = 0;             // grid of that kernel
+    std::size_t dropped = 0;          // throttled samples left out
+    std::string kernel;               // name of the call's longest kernel, as CUPTI gives it
+    int ctas = 0;                     // grid of that kernel
+    std::vector<CallKernel> kernels;  // of one call in their order; burst mode only
 };
 
 enum class Cache { rotating, flushed };  // operand sets rotate | L2 read full of other data first

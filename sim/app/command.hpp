@@ -59,5 +59,6 @@ void add_model_command(CLI::App& app, CommandContext& context);
 void add_schedule_command(CLI::App& app, CommandContext& context);
 void add_operator_command(CLI::App& app, CommandContext& context);
 void add_profile_command(CLI::App& app, CommandContext& context);
+void add_routing_command(CLI::App& app, CommandContext& context);
 
 }  // namespace orrery

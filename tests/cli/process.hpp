@@ -15,8 +15,7 @@ struct ProcessResult {
 // A started process whose streams go to files; wait() collects them.
 class Process {
   public:
-    explicit Process(const std::vector<std::string>& arguments,
-                     const char* program = ORRERY_BINARY);
+    explicit Process(const std::vector<std::string>& arguments);
     ~Process();
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
@@ -29,7 +28,6 @@ class Process {
 };
 
 ProcessResult run_orrery(const std::vector<std::string>& arguments);
-ProcessResult run_calibrate(const std::vector<std::string>& arguments);
 
 // A directory of its own for a test, removed at the end.
 class TemporaryDir {
