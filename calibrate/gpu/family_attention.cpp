@@ -10,6 +10,7 @@
 #include "calibrate/gpu/cudnn_attention.hpp"
 #include "calibrate/gpu/families.hpp"
 #include "core/error.hpp"
+#include "kernels/attention_forward.hpp"
 
 // Operands of a call lie in the arena: what it reads and the backward pass' results in the region
 // of random BF16 values, o, stats and the workspace in the region of results. o and stats are the
@@ -19,6 +20,7 @@ namespace orrery::calibrate {
 namespace {
 
 constexpr std::int64_t kRotateBytes = 256ll << 20;
+constexpr const char* kOwn = "Orrery";
 constexpr std::size_t kPlansAhead = 12;  // built by other threads meanwhile
 
 enum Part { kQ, kK, kV, kDo, kO, kStats, kDq, kDk, kDv, kWorkspace, kParts };
@@ -65,6 +67,7 @@ struct Candidate {
     std::string library, note;
     Launch forward, backward;
     std::int64_t workspace_bytes = 0;
+    int sms = 0;  // 0: all
 };
 
 Candidate cudnn_candidate(const Attention& a) {
@@ -72,7 +75,8 @@ Candidate cudnn_candidate(const Attention& a) {
         AttentionShape{a.sequences, a.query_heads, a.key_heads, a.query_length, a.key_length,
                        a.query_key_dim, a.value_dim, a.causal},
         a.pass == AttentionPass::backward);
-    return {cudnn_version(), "",
+    return {cudnn_version(),
+            "",
             [plan](const std::array<char*, kParts>& p, cudaStream_t stream) {
                 plan->forward(stream, p[kQ], p[kK], p[kV], p[kO], p[kStats], p[kWorkspace]);
             },
@@ -80,7 +84,31 @@ Candidate cudnn_candidate(const Attention& a) {
                 plan->backward(stream, p[kQ], p[kK], p[kV], p[kO], p[kDo], p[kStats], p[kDq],
                                p[kDk], p[kDv], p[kWorkspace]);
             },
-            plan->workspace_bytes()};
+            plan->workspace_bytes(),
+            0};
+}
+
+// Our own kernel, forward only. Where cuDNN is found its rows are marked and no price is read from
+// them.
+Candidate own_candidate(const Attention& a, int sms) {
+    const kernels::AttentionForwardShape shape{a.sequences,
+                                               a.query_heads,
+                                               a.key_heads,
+                                               a.query_length,
+                                               a.key_length,
+                                               a.query_key_dim,
+                                               a.value_dim,
+                                               a.causal,
+                                               0,
+                                               sms};
+    const Launch launch = [shape](const std::array<char*, kParts>& p, cudaStream_t stream) {
+        const auto bf16 = [&](Part part) { return reinterpret_cast<__nv_bfloat16*>(p[part]); };
+        ORRERY_CHECK(kernels::attention_forward(bf16(kQ), bf16(kK), bf16(kV), bf16(kO),
+                                                reinterpret_cast<float*>(p[kStats]), shape,
+                                                p[kWorkspace], stream));
+    };
+    return {kOwn,    cudnn_version().empty() ? "" : "beside cuDNN", launch,
+            nullptr, kernels::kAttentionForwardWorkspace,           sms};
 }
 
 Subject attention_subject(const Session& s, const Attention& a, const Candidate& c) {
@@ -110,7 +138,7 @@ Subject attention_subject(const Session& s, const Attention& a, const Candidate&
 }
 
 Row row_key(const Session& s, const Attention& a, const std::string& library,
-            const std::string& note) {
+            const std::string& note, int sms) {
     return {library,
             std::string(pass_name(a)),
             double(a.sequences),
@@ -121,7 +149,7 @@ Row row_key(const Session& s, const Attention& a, const std::string& library,
             double(a.query_key_dim),
             double(a.value_dim),
             double(a.causal),
-            double(s.device.info().sms),
+            double(sms ? sms : s.device.info().sms),
             std::string("burst"),
             note};
 }
@@ -158,10 +186,10 @@ void measure_candidate(const Session& s, const Attention& a, const Candidate& c,
                       {}};
     const Table kernels{name + "_kernels",
                         {"library", "pass", "sequences", "query_length", "query_heads", "key_heads",
-                         "query_key_dim", "value_dim", "note", "position", "kernel", "time_us"},
-                        10,
+                         "query_key_dim", "value_dim", "sm", "note", "position", "kernel", "time_us"},
+                        11,
                         {}};
-    Row row = row_key(s, a, c.library, c.note);
+    Row row = row_key(s, a, c.library, c.note, c.sms);
     if (s.journal.has(name, row)) return;
     const Series r = s.bench.burst(attention_subject(s, a, c), s.rule);
     for (std::size_t i = 0; i < r.kernels.size(); ++i) {
@@ -173,6 +201,7 @@ void measure_candidate(const Session& s, const Attention& a, const Candidate& c,
                        double(a.key_heads),
                        double(a.query_key_dim),
                        double(a.value_dim),
+                       row[10],  // sm
                        c.note,
                        double(i),
                        r.kernels[i].name,
@@ -191,15 +220,11 @@ void measure_candidate(const Session& s, const Attention& a, const Candidate& c,
                            r.time_us.median, tflops, r.clock_mhz));
 }
 
-}  // namespace
-
-void measure_attention_cases(const Session& s, const std::vector<Attention>& cases,
-                             const std::string& name) {
+void measure_cudnn(const Session& s, const std::vector<Attention>& cases, const std::string& name) {
     std::vector<Attention>
         left;  // cuDNN compiles kernels for each shape: only those to be measured
     for (const Attention& a : cases)
-        if (!s.journal.has(name, row_key(s, a, cudnn_version(), ""))) left.push_back(a);
-    if (cudnn_version().empty()) return;
+        if (!s.journal.has(name, row_key(s, a, cudnn_version(), "", 0))) left.push_back(a);
     int device = 0;
     ORRERY_CHECK(cudaGetDevice(&device));
     std::deque<std::future<Candidate>> ahead;
@@ -216,9 +241,29 @@ void measure_attention_cases(const Session& s, const std::vector<Attention>& cas
     }
 }
 
+}  // namespace
+
+void measure_attention_cases(const Session& s, const std::vector<Attention>& cases,
+                             const std::string& name) {
+    if (!cudnn_version().empty()) measure_cudnn(s, cases, name);
+    for (const Attention& a : cases)
+        if (a.pass == AttentionPass::forward) measure_candidate(s, a, own_candidate(a, 0), name);
+}
+
 void measure_attention(const Session& s) {
     for (const AttentionPass pass : {AttentionPass::forward, AttentionPass::backward})
         measure_attention_cases(s, attention_grid(pass), "attention");
+    // On fewer SMs, which cuDNN's kernels do not offer.
+    Attention a;
+    a.sequences = 1;
+    a.query_length = a.key_length = 4096;
+    a.query_heads = a.key_heads = 128;
+    a.value_dim = 128;
+    for (const std::int64_t dim : {192, 128})
+        for (const int sms : {124, 116, 112, 108, 96, 64}) {
+            a.query_key_dim = dim;
+            measure_candidate(s, a, own_candidate(a, sms), "attention");
+        }
 }
 
 }  // namespace orrery::calibrate

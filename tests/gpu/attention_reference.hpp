@@ -6,7 +6,16 @@
 #include <cstdint>
 #include <vector>
 
+#include "gpu_test.hpp"
+
 namespace orrery::kernels {
+
+inline std::vector<double> doubles(const std::vector<Bf16>& v) {
+    std::vector<double> d;
+    d.reserve(v.size());
+    for (const Bf16 x : v) d.push_back(value(x));
+    return d;
+}
 
 // [sequences, tokens, heads, dim] operands; query i sees keys 0 .. keys - queries + i if causal.
 struct AttentionSize {

@@ -13,12 +13,6 @@ namespace {
 
 constexpr double kBound = 0.01;
 
-std::vector<double> doubles(const std::vector<Bf16>& v) {
-    std::vector<double> d;
-    for (const Bf16 x : v) d.push_back(value(x));
-    return d;
-}
-
 class CudnnAttentionTest : public GpuTest {
   protected:
     void SetUp() override {
