@@ -146,6 +146,14 @@ std::vector<MemoryCase> memory_size_sweep() {
     return cases;
 }
 
+std::vector<MemoryCase> memory_floor() {
+    using K = MemoryOpKind;
+    std::vector<MemoryCase> cases;
+    for (const K kind : {K::copy, K::add, K::zero, K::cast_fp8})
+        cases.push_back({kind, kFloorRows, kFloorColumns});
+    return cases;
+}
+
 double memory_bytes(const MemoryCase& c) {
     using K = MemoryOpKind;
     const double n = double(c.rows) * double(c.columns), rows = double(c.rows);

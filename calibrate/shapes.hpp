@@ -42,6 +42,9 @@ struct MemoryCase {
 std::vector<MemoryCase> memory_training_shapes();
 // Each kind at about 1 MB, 4 MB, ... 1 GB moved a call.
 std::vector<MemoryCase> memory_size_sweep();
+// Kernels with next to nothing to do: four kinds on 2,048 values.
+std::vector<MemoryCase> memory_floor();
+constexpr std::int64_t kFloorRows = 16, kFloorColumns = 128;
 // Tokens for each expert row at the receiving rank: 64 ranks, 8 of 256 experts a token, 4 experts a
 // rank send on average 8 / 7 rows a distinct token (uniform routing over at most 4 nodes
 // gives 1.13).

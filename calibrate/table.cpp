@@ -51,27 +51,6 @@ std::string json_row(const Row& row) {
     return out + "]";
 }
 
-std::string results_json(const Heading& heading, const std::string& source,
-                         const std::vector<Table>& tables) {
-    std::string out = "{\n";
-    for (const auto& [key, value] : heading)
-        out += fmt::format("  {}: {},\n", json_text(key), json_text(value));
-    out += "  \"tables\": {";
-    bool first = true;
-    for (const Table& table : tables) {
-        out +=
-            fmt::format("{}\n    {}: {{\n      \"origin\": \"measured\",\n      \"source\": {},\n",
-                        first ? "" : ",", json_text(table.name), json_text(source));
-        first = false;
-        Row columns(table.columns.begin(), table.columns.end());
-        out += "      \"columns\": " + json_row(columns) + ",\n      \"rows\": [";
-        for (std::size_t i = 0; i < table.rows.size(); ++i)
-            out += (i == 0 ? "\n        " : ",\n        ") + json_row(table.rows[i]);
-        out += "\n      ]\n    }";
-    }
-    return out + "\n  }\n}\n";
-}
-
 void write_file(const std::filesystem::path& file, const std::string& text) {
     const std::filesystem::path part = file.string() + ".part";
     std::ofstream out(part, std::ios::binary);

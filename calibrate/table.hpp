@@ -34,9 +34,6 @@ std::string json_row(const Row& row);
 // What stands above the tables of a results file: "device", "driver", "date", ...
 using Heading = std::vector<std::pair<std::string, std::string>>;
 
-// The whole file. Every table says `origin: measured` and names `source`.
-std::string results_json(const Heading& heading, const std::string& source,
-                         const std::vector<Table>& tables);
 // Writes through a temporary file and a rename: never half a file. Throws InputError.
 void write_file(const std::filesystem::path& file, const std::string& text);
 

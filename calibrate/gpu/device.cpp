@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include "calibrate/gpu/check.hpp"
@@ -17,23 +18,50 @@ Buffer::~Buffer() {
     if (data_) cudaFree(data_);
 }
 
-Device::Device(int index, bool allow_busy) {
-    int count = 0;
-    const cudaError_t found = cudaGetDeviceCount(&count);
-    if (found != cudaSuccess || count == 0)
-        throw InputError(fmt::format("no CUDA device: {}", found == cudaSuccess
-                                                               ? "none visible"
-                                                               : cudaGetErrorString(found)));
-    if (index >= count)
-        throw InputError(fmt::format("--device {}: this machine has {}", index, count));
+namespace {
+
+// What is known before a context exists: the context would be a process on the device itself.
+GpuState state_of(int index, std::unique_ptr<Nvml>& nvml) {
+    GpuState s;
+    s.index = index;
+    if (void* library = dlopen("libcuda.so.1", RTLD_NOW)) {
+        s.driver_library = true;
+        dlclose(library);
+    }
+    s.program_cuda = CUDART_VERSION;
+    if (cudaDriverGetVersion(&s.driver_cuda) != cudaSuccess) s.driver_cuda = 0;
+    if (cudaGetDeviceCount(&s.devices) != cudaSuccess) s.devices = 0;
+    if (index < 0 || index >= s.devices) return s;
+    cudaDeviceProp p{};
+    char bus[32] = {};
+    ORRERY_CHECK(cudaGetDeviceProperties(&p, index));
+    ORRERY_CHECK(cudaDeviceGetPCIBusId(bus, sizeof bus, index));
+    nvml = std::make_unique<Nvml>(bus);
+    s.name = p.name;
+    s.major = p.major;
+    s.minor = p.minor;
+    s.utilization = nvml->utilization_percent();
+    s.processes = nvml->compute_processes();
+    s.clock_reasons = nvml->clock_reasons();
+    s.power_limit_w = nvml->power_limit_w();
+    s.default_power_limit_w = nvml->default_power_limit_w();
+    return s;
+}
+
+}  // namespace
+
+Device::Device(int index, const Allowed& allowed) {
+    const std::string refused = refusal(state_of(index, nvml_), allowed);
+    if (!refused.empty()) throw InputError(refused);
     ORRERY_CHECK(cudaSetDevice(index));
     cudaDeviceProp p{};
     ORRERY_CHECK(cudaGetDeviceProperties(&p, index));
     char bus[32] = {};
     ORRERY_CHECK(cudaDeviceGetPCIBusId(bus, sizeof bus, index));
-    nvml_ = std::make_unique<Nvml>(bus);
-    int runtime = 0;
+    int runtime = 0, memory_khz = 0, bus_bits = 0;
     ORRERY_CHECK(cudaRuntimeGetVersion(&runtime));
+    ORRERY_CHECK(cudaDeviceGetAttribute(&memory_khz, cudaDevAttrMemoryClockRate, index));
+    ORRERY_CHECK(cudaDeviceGetAttribute(&bus_bits, cudaDevAttrGlobalMemoryBusWidth, index));
     info_ = {p.name,
              nvml_->driver_version(),
              fmt::format("{}.{}", runtime / 1000, runtime % 1000 / 10),
@@ -42,12 +70,11 @@ Device::Device(int index, bool allow_busy) {
              p.l2CacheSize,
              std::int64_t(p.totalGlobalMem),
              nvml_->highest_clock_mhz(),
-             nvml_->power_limit_w()};
-    if (!allow_busy && nvml_->utilization_percent() > 20)
-        throw InputError(
-            fmt::format("GPU {} is busy ({} %): its times would be wrong; wait, or "
-                        "pass --allow-busy",
-                        index, nvml_->utilization_percent()));
+             nvml_->power_limit_w(),
+             p.major,
+             p.minor,
+             memory_khz / 1000.0,
+             bus_bits};
     ORRERY_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
 }
 

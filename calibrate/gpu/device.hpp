@@ -8,6 +8,7 @@
 #include <cuda_runtime_api.h>
 
 #include "calibrate/gpu/nvml.hpp"
+#include "calibrate/preflight.hpp"
 
 namespace orrery::calibrate {
 
@@ -16,6 +17,9 @@ struct DeviceInfo {
     int sms = 0;
     std::int64_t l2_bytes = 0, memory_bytes = 0;
     double highest_clock_mhz = 0, power_limit_w = 0;
+    int major = 0, minor = 0;     // compute capability
+    double memory_clock_mhz = 0;  // as the driver gives it, and the bus' width
+    int memory_bus_bits = 0;
 };
 
 // Device memory freed with the object.
@@ -51,8 +55,9 @@ struct Arena {
 
 class Device {
   public:
-    // One-line InputErrors: no CUDA device or driver, a device that is not idle.
-    Device(int index, bool allow_busy);
+    // One-line InputErrors: no driver or device, one that the kernels do not run on, a device that
+    // is in use or throttled (calibrate/preflight.hpp).
+    Device(int index, const Allowed& allowed);
     Device(const Device&) = delete;
     ~Device();
 

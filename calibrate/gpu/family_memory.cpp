@@ -35,6 +35,7 @@ void measure_memory_case(const Session& s, const MemoryCase& c, const std::strin
 void measure_memory(const Session& s) {
     for (const MemoryCase& c : memory_training_shapes()) measure_memory_case(s, c, "memory");
     for (const MemoryCase& c : memory_size_sweep()) measure_memory_case(s, c, "memory_sizes");
+    for (const MemoryCase& c : memory_floor()) measure_memory_case(s, c, "memory_sizes");
 }
 
 void measure_missing(const Session& s, const MissingShapes& shapes) {

@@ -1,143 +1,181 @@
-// orrery-calibrate: measures what the simulator asks of an accelerator and writes it down.
+// orrery-calibrate: measures what the simulator asks of an accelerator, and writes its profile.
 
-#include <ctime>
+#include <chrono>
+#include <filesystem>
 #include <iostream>
-#include <set>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
-#include "calibrate/gpu/check.hpp"
-#include "calibrate/gpu/families.hpp"
+#include "calibrate/calibration.hpp"
+#include "calibrate/profile_writer.hpp"
 #include "core/error.hpp"
 
 namespace {
 
+namespace fs = std::filesystem;
 using namespace orrery;
 using namespace orrery::calibrate;
 
-struct Family {
-    const char* name;
-    const char* what;
-    std::function<void(const Session&)> measure;
-};
-
 struct Options {
-    std::string out, missing;
-    std::vector<std::string> only;
-    int device = 0;
-    bool list = false, allow_busy = false, quiet = false;
-    double sustained_seconds = 3;
-    std::optional<std::uint64_t> held_out;  // seed
+    std::string out, measured, missing;
+    std::vector<std::string> only, from;
+    bool list = false, quiet = false, verbose = false;
+    RunRequest run;
 };
 
-std::vector<Family> families(const Options& o) {
-    return {
-        {"placement", "which SMs one thread-block cluster can span", measure_placement},
-        {"gemm", "DeepSeek-V3 training GEMMs on all and on 112 SMs", measure_gemm},
-        {"grouped_gemm", "FP8 grouped GEMMs of our own: experts, decode, weight gradients",
-         measure_grouped_gemm},
-        {"attention", "training and prefill attention, forward and backward", measure_attention},
-        {"attention_decode", "decode attention over paged caches: absorbed MLA and GQA",
-         measure_attention_decode},
-        {"memory", "memory-bound kernels, model shapes and 1 MB to 1 GB", measure_memory},
-        {"gap", "idle time between kernels of one stream", measure_launch_gap},
-        {"mechanism", "GEMM kernels by cluster shape beside a communication kernel",
-         measure_contention_mechanism},
-        {"contention", "slowdown beside a communication kernel", measure_contention},
-        {"grid", "general GEMM grid", measure_gemm_grid},
-        {"scatter", "shapes spread evenly: GEMMs, also on fewer SMs, grouped GEMMs, memory",
-         measure_scatter},
-        {"sustained", "GEMMs and a layer's mix under continuous load",
-         [o](const Session& s) { measure_sustained(s, o.sustained_seconds); }}};
+// my_gpu.json -> my_gpu.measured.json
+fs::path measured_file(const Options& o) {
+    if (!o.measured.empty()) return o.measured;
+    return fs::path(o.out).replace_extension(".measured.json");
 }
 
-std::string today() {
-    const std::time_t now = std::time(nullptr);
-    char text[16] = {};
-    std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&now));
-    return text;
+// Progress on stderr: a line that replaces itself on a terminal, else a line a family; every row
+// with --verbose.
+class Console {
+  public:
+    Console(const Options& o, const std::vector<FamilyPlan>& families)
+        : options_(o),
+          live_(!o.quiet && !o.verbose && isatty(STDERR_FILENO) != 0),
+          progress_(families),
+          planned_(!families.empty()) {}
+    void end() {
+        if (live_) std::cerr << "\r\033[K" << std::flush;
+    }
+    void begin(std::size_t family) {
+        progress_.begin(family, seconds());
+        if (!options_.quiet && !live_) std::cerr << progress_.line(seconds()) << std::endl;
+    }
+    void row(const std::string& text) {
+        const std::string head = planned_ ? progress_.line(seconds()) + "  " : "";
+        if (live_)
+            std::cerr << "\r\033[K" << (head + text).substr(0, 110) << std::flush;
+        else if (options_.verbose)
+            std::cerr << text << std::endl;
+    }
+    double seconds() const {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    }
+
+  private:
+    const Options& options_;
+    bool live_;
+    Progress progress_;
+    bool planned_;
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+void tell(const Options& o, const std::string& line) {
+    if (!o.quiet) std::cout << line << std::endl;
 }
 
-Heading heading(const DeviceInfo& d, const std::string& command) {
-    return {{"device", fmt::format("{} ({} SMs, {:.0f} W)", d.name, d.sms, d.power_limit_w)},
-            {"date", today()},
-            {"driver", d.driver},
-            {"cuda", d.cuda},
-            {"library", fmt::format("cuBLASLt {}", cublasLtGetVersion())},
-            {"timer",
-             "CUPTI Activity API: sum of the kernel durations of one call, median; event_us is "
-             "CUDA events around the same calls; clock_MHz is the SM clock read by probe kernels "
-             "before and after each call; spread is half the median's 95 % interval over the "
-             "median"},
-            {"command", command},
-            {"commit", ORRERY_COMMIT}};
+// The run's rows into what the file holds already.
+void keep(const Options& o, const Results& run) {
+    const fs::path file = measured_file(o);
+    Results all;
+    if (fs::exists(file)) all = read_results(file);
+    merge(all, run);
+    write_file(file, results_json(all));
+    tell(o, fmt::format("wrote {}", file.string()));
 }
 
-int run(const Options& o, const std::string& command) {
-    const std::vector<Family> all = families(o);
+// --from: measurements to a profile, without a GPU.
+void convert(const Options& o) {
+    Results all;
+    for (const std::string& file : o.from) merge(all, read_results(file));
+    write_profile(all, o.out);
+    tell(o, fmt::format("wrote {}", o.out));
+}
+
+void measure(Options& o) {
+    o.run.results = o.run.held_out ? fs::path(o.out) : measured_file(o);
+    if (o.run.held_out)
+        o.run.held_out_classes = o.only;
+    else if (!o.missing.empty())
+        o.run.missing = read_missing(o.missing);
+    else
+        o.run.families = chosen_families(o.only);
+    Console console(o, o.run.families);
+    o.run.begin_family = [&](std::size_t k) { console.begin(k); };
+    o.run.progress = [&](const std::string& row) { console.row(row); };
+    run_calibration(o.run, [&](const Results& run) {
+        console.end();
+        tell(o, fmt::format("{}: measured in {}", run.heading_of("device"),
+                            minutes(console.seconds())));
+        if (o.run.held_out)
+            write_file(o.out, results_json(run));  // compared with prices: no part of a profile
+        else
+            keep(o, run);
+    });
+    if (o.run.held_out) return;
+    write_profile(read_results(measured_file(o)), o.out);
+    tell(o, fmt::format("wrote {} (orrery profile {})", o.out, o.out));
+}
+
+void run(Options& o) {
     if (o.list) {
-        for (const Family& f : all) std::cout << fmt::format("{:12} {}\n", f.name, f.what);
-        return 0;
+        std::cout << family_list();
+        return;
     }
-    for (const std::string& name : o.held_out ? std::vector<std::string>{} : o.only)
-        if (std::none_of(all.begin(), all.end(), [&](const Family& f) { return name == f.name; }))
-            throw InputError(fmt::format("--only {}: no such family; see --list", name));
-    if (o.out.empty()) throw InputError("--out FILE is required");
-    const MissingShapes shapes = o.missing.empty() ? MissingShapes{} : read_missing(o.missing);
-    Device device(o.device, o.allow_busy);
-    Journal journal(o.out, device.info().name);
-    device.allocate_arena();
-    Bench bench(device);
-    const Session session{device, bench, journal, {}, [&](const std::string& line) {
-                              if (!o.quiet) std::cout << line << std::endl;
-                          }};
-    const auto finish = [&] {
-        write_file(o.out, results_json(heading(device.info(), command), o.out, journal.tables()));
-        journal.finish();
-        return 0;
-    };
-    if (journal.rows_read() > 0)
-        session.progress(fmt::format("resuming: {} rows read", journal.rows_read()));
-    if (!o.missing.empty()) {
-        measure_missing(session, shapes);
-        return finish();
-    }
-    const std::set<std::string> chosen(o.only.begin(), o.only.end());
-    if (o.held_out) {
-        measure_held_out(session, *o.held_out, chosen);
-        return finish();
-    }
-    for (const Family& f : all) {
-        if (!chosen.empty() && !chosen.contains(f.name)) continue;
-        session.progress(fmt::format("== {}", f.name));
-        f.measure(session);
-    }
-    return finish();
+    if (o.out.empty()) throw InputError("--out FILE: is needed");
+    if (o.from.empty())
+        measure(o);
+    else
+        convert(o);
+}
+
+void add_options(CLI::App& app, Options& o) {
+    app.add_option("--out", o.out,
+                   "profile to write; what exists of it is merged (hw_profiles/my_gpu.json is then "
+                   "accelerator my_gpu)")
+        ->type_name("FILE");
+    app.add_option("--measured", o.measured,
+                   "file of the raw tables (default: FILE.measured.json beside the profile)")
+        ->type_name("FILE");
+    app.add_option("--only", o.only, "families or groups to measure (--list)")
+        ->delimiter(',')
+        ->type_name("NAME,...");
+    app.add_option("--missing", o.missing,
+                   "measure just the shapes in this file, which orrery run --missing-shapes writes")
+        ->type_name("FILE");
+    app.add_option("--from", o.from, "no measuring: the profile of these measured files")
+        ->type_name("FILE");
+    app.add_option("--held-out", o.run.held_out,
+                   "measure only shapes drawn from this seed into --out, for orrery operator check")
+        ->type_name("SEED");
+    app.add_option("--device", o.run.device, "CUDA device number")->type_name("N");
+    app.add_option("--sustained-seconds", o.run.sustained_seconds, "length of one sustained run")
+        ->type_name("S");
+    app.add_flag("--list", o.list, "print the families, what they take and give, and end");
+    app.add_flag("--allow-busy", o.run.allowed.busy, "measure although the GPU is in use");
+    app.add_flag("--allow-throttled", o.run.allowed.throttled,
+                 "measure although the GPU is slowed down or capped");
+    app.add_flag("--quiet", o.quiet, "print nothing but errors");
+    app.add_flag("--verbose", o.verbose, "print every row measured");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Measures this machine's GPU for Orrery."};
+    CLI::App app{"Measures this machine's GPU for Orrery and writes its profile."};
     Options o;
-    app.add_option("--out", o.out, "results file; FILE.journal beside it lets a run resume");
-    app.add_option("--only", o.only, "families to measure")->delimiter(',');
-    app.add_option("--missing", o.missing, "measure just the shapes listed in this file");
-    app.add_option("--held-out", o.held_out,
-                   "measure only shapes drawn from this seed, for orrery operator check");
-    app.add_option("--device", o.device, "CUDA device number");
-    app.add_option("--sustained-seconds", o.sustained_seconds, "length of one sustained run");
-    app.add_flag("--list", o.list, "print the families and end");
-    app.add_flag("--allow-busy", o.allow_busy, "measure although the GPU is not idle");
-    app.add_flag("--quiet", o.quiet, "no progress");
-    CLI11_PARSE(app, argc, argv);
-    std::string command = "orrery-calibrate";
-    for (int i = 1; i < argc; ++i) command += std::string(" ") + argv[i];
+    add_options(app, o);
     try {
-        return run(o, command);
-    } catch (const InputError& e) {
-        std::cerr << "orrery-calibrate: " << e.what() << "\n";
+        app.parse(argc, argv);
+    } catch (const CLI::Success& help) {
+        return app.exit(help);
+    } catch (const CLI::ParseError& e) {
+        std::cerr << "error: " << e.what() << "\n";
         return 2;
     }
+    o.run.command = "orrery-calibrate";
+    for (int i = 1; i < argc; ++i) o.run.command += std::string(" ") + argv[i];
+    try {
+        run(o);
+    } catch (const std::exception& e) {
+        std::cerr << "error: " << e.what() << "\n";
+        return 2;
+    }
+    return 0;
 }

@@ -49,6 +49,33 @@ double Nvml::clock_mhz() const { return ask("nvmlDeviceGetClockInfo", kSmClock);
 double Nvml::highest_clock_mhz() const { return ask("nvmlDeviceGetMaxClockInfo", kSmClock); }
 double Nvml::power_w() const { return ask("nvmlDeviceGetPowerUsage") / 1000.0; }
 double Nvml::power_limit_w() const { return ask("nvmlDeviceGetEnforcedPowerLimit") / 1000.0; }
+double Nvml::default_power_limit_w() const {
+    return ask("nvmlDeviceGetPowerManagementDefaultLimit") / 1000.0;
+}
+std::uint64_t Nvml::clock_reasons() const {
+    for (const char* name :
+         {"nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"}) {
+        const auto f = find<int (*)(void*, unsigned long long*)>(library_, name);
+        unsigned long long reasons = 0;
+        if (device_ && f && f(device_, &reasons) == 0) return reasons;
+    }
+    return 0;
+}
+std::vector<unsigned> Nvml::compute_processes() const {
+    struct Process {
+        unsigned pid;
+        unsigned long long used_bytes;
+        unsigned gpu_instance, compute_instance;
+    };
+    const auto f = find<int (*)(void*, unsigned*, Process*)>(
+        library_, "nvmlDeviceGetComputeRunningProcesses_v3");
+    std::vector<Process> list(64);
+    auto count = unsigned(list.size());
+    if (!device_ || !f || f(device_, &count, list.data()) != 0) return {};
+    std::vector<unsigned> pids;
+    for (unsigned i = 0; i < count; ++i) pids.push_back(list[i].pid);
+    return pids;
+}
 double Nvml::temperature_c() const { return ask("nvmlDeviceGetTemperature", 0); }
 unsigned Nvml::utilization_percent() const {
     struct {

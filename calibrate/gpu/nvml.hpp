@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -26,6 +27,9 @@ class Nvml {
     double highest_clock_mhz() const;    // what the SM clock can reach
     double power_w() const;
     double power_limit_w() const;
+    double default_power_limit_w() const;
+    std::uint64_t clock_reasons() const;              // nvmlClocksEventReason* bits
+    std::vector<unsigned> compute_processes() const;  // process ids with a context on the device
     double temperature_c() const;
     unsigned utilization_percent() const;  // share of the last second or so with a kernel running
 

@@ -36,7 +36,8 @@ struct AcceleratorProfile {
     std::vector<const DataTable*> find_tables(std::string_view table_name) const;
 };
 
-// Loads a profile by name (looked up in `directory`/accelerators) or by path. Throws InputError.
+// Loads a profile by name (looked up in `directory`/accelerators, then in `directory`) or by path.
+// Throws InputError.
 AcceleratorProfile load_accelerator(const std::string& name_or_path,
                                     const std::filesystem::path& directory);
 
@@ -45,7 +46,8 @@ AcceleratorProfile load_accelerator(const std::string& name_or_path,
 // exist.
 std::filesystem::path profile_file(const std::string& name_or_path,
                                    const std::filesystem::path& directory, const char* kind);
-// Names of the profiles in directory/kind, sorted.
+// Names of the profiles in directory/kind, and of those of this kind in the directory itself (raw
+// measurements, *.measured.json, left out); sorted.
 std::vector<std::string> profile_names(const std::filesystem::path& directory, const char* kind);
 
 }  // namespace orrery

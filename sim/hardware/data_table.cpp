@@ -102,6 +102,7 @@ DataTable read_data_table(const ConfigNode& node, std::string name) {
     for (const ConfigNode& row : node.at("rows").elements()) read_row(row, table);
     if (table.numbers.empty()) node.at("rows").fail("must have at least one row");
     if (node.has("about")) node.at("about").as_string();
+    if (node.has("keys")) node.at("keys").as_integer(0);  // of files that orrery-calibrate wrote
     return table;
 }
 

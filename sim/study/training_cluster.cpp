@@ -9,8 +9,6 @@
 namespace orrery {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr double kSlowestLink = 1e6, kFastestLink = 1e15;  // B/s; beyond lies a slip of the unit
 
 // Runs `load`, which takes the text of `node`. Messages that do not name the node's file, as of a
@@ -76,12 +74,12 @@ void read_cluster(TrainingReader& reader) {
     const ConfigNode block = reader.scenario.document.at("cluster");
     TrainingSpec& spec = reader.spec();
     spec.cluster = named_by(block.at("profile"), [&](const std::string& name) {
-        return load_cluster(name, reader.profiles / "clusters");
+        return load_cluster(name, reader.profiles);
     });
-    const fs::path accelerators = reader.profiles / "accelerators";
     if (const auto node = block.find("accelerator")) {
-        spec.accelerator = named_by(
-            *node, [&](const std::string& name) { return load_accelerator(name, accelerators); });
+        spec.accelerator = named_by(*node, [&](const std::string& name) {
+            return load_accelerator(name, reader.profiles);
+        });
         if (spec.cluster.accelerator != node->as_string() && !block.has("nvlink_bandwidth")) {
             reader.result.notes.push_back(fmt::format(
                 "cluster.accelerator = {} changes the GPU alone: NVLink stays the {} of cluster "
@@ -91,7 +89,7 @@ void read_cluster(TrainingReader& reader) {
         }
         spec.cluster.accelerator = node->as_string();
     } else {
-        spec.accelerator = load_accelerator(spec.cluster.accelerator, accelerators);
+        spec.accelerator = load_accelerator(spec.cluster.accelerator, reader.profiles);
     }
     override_count(block, "nodes", spec.cluster.nodes);
     override_count(block, "gpus_per_node", spec.cluster.gpus_per_node);

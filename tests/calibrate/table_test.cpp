@@ -7,7 +7,6 @@
 #include <gtest/gtest.h>
 
 #include "calibrate/journal.hpp"
-#include "core/config.hpp"
 #include "core/error.hpp"
 
 namespace orrery::calibrate {
@@ -39,20 +38,6 @@ TEST(Cells, NumbersAreShortAndExactEnough) {
     EXPECT_EQ(cell_text(std::nan("")), "null");
     EXPECT_EQ(json_text("a \"b\"\n\\"), "\"a \\\"b\\\"\\u000a\\\\\"");
     EXPECT_EQ(key_of(small_row(64, 1.5), 2), "bf16|64");
-}
-
-TEST(ResultsFile, ReadsBackAsAProfileTable) {
-    Table table = small_table();
-    table.rows = {small_row(64, 1.5), small_row(128, 2)};
-    const ConfigNode root = ConfigNode::parse(
-        results_json({{"device", "GPU \"X\""}}, "hw_profiles/measured/x.json", {table}), "x.json");
-    EXPECT_EQ(root.at("device").as_string(), "GPU \"X\"");
-    const ConfigNode gemm = root.at("tables").at("gemm");
-    EXPECT_EQ(gemm.at("origin").as_string(), "measured");
-    EXPECT_EQ(gemm.at("source").as_string(), "hw_profiles/measured/x.json");
-    EXPECT_EQ(gemm.at("columns").size(), 3u);
-    EXPECT_EQ(gemm.at("rows").at(1).at(0).as_string(), "bf16");
-    EXPECT_DOUBLE_EQ(gemm.at("rows").at(0).at(2).as_number(), 1.5);
 }
 
 TEST_F(Results, AnInterruptedRunResumesWhereItStopped) {

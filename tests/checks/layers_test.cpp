@@ -38,6 +38,7 @@ const std::map<std::string, Folders>& allowed_includes() {
         // The GPU side. calibrate's host part is built and tested without CUDA.
         {"kernels", {}},
         {"calibrate", {"core", "hardware"}},
+        {"calibrate/no_gpu", {"core", "calibrate"}},
         {"calibrate/gpu", {"core", "hardware", "calibrate", "kernels"}},
     };
     return table;

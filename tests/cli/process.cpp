@@ -22,8 +22,9 @@ fs::path new_directory() {
 
 }  // namespace
 
-Process::Process(const std::vector<std::string>& arguments) : dir_(new_directory()) {
-    std::vector<std::string> all = {ORRERY_BINARY};
+Process::Process(const std::vector<std::string>& arguments, const char* program)
+    : dir_(new_directory()) {
+    std::vector<std::string> all = {program};
     all.insert(all.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
     for (std::string& argument : all) argv.push_back(argument.data());
@@ -35,7 +36,7 @@ Process::Process(const std::vector<std::string>& arguments) : dir_(new_directory
         const int e = open(error.c_str(), O_WRONLY | O_CREAT, 0600);
         dup2(o, STDOUT_FILENO);
         dup2(e, STDERR_FILENO);
-        execv(ORRERY_BINARY, argv.data());
+        execv(program, argv.data());
         _exit(127);
     }
 }
@@ -60,6 +61,10 @@ ProcessResult Process::wait() {
     result.out = read_text(dir_ / "out");
     result.error = read_text(dir_ / "error");
     return result;
+}
+
+ProcessResult run_calibrate(const std::vector<std::string>& arguments) {
+    return Process(arguments, ORRERY_CALIBRATE_BINARY).wait();
 }
 
 ProcessResult run_orrery(const std::vector<std::string>& arguments) {

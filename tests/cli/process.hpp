@@ -15,7 +15,8 @@ struct ProcessResult {
 // A started process whose streams go to files; wait() collects them.
 class Process {
   public:
-    explicit Process(const std::vector<std::string>& arguments);
+    explicit Process(const std::vector<std::string>& arguments,
+                     const char* program = ORRERY_BINARY);
     ~Process();
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
@@ -28,6 +29,7 @@ class Process {
 };
 
 ProcessResult run_orrery(const std::vector<std::string>& arguments);
+ProcessResult run_calibrate(const std::vector<std::string>& arguments);
 
 // A directory of its own for a test, removed at the end.
 class TemporaryDir {

@@ -116,8 +116,8 @@ TEST(Profile, TheH800Cluster) {
 
 TEST(Profile, NumbersNeedAnOrigin) {
     EXPECT_THAT(accelerator_error(R"("origin": "specified", )", ""),
-                HasSubstr("h100_sxm5.json: sms.origin: is missing"));
-    EXPECT_THAT(accelerator_error(R"("specified")", R"("guessed")"), HasSubstr("sms.origin"));
+                HasSubstr("h100_sxm5.json: memory.origin: is missing"));
+    EXPECT_THAT(accelerator_error(R"("specified")", R"("guessed")"), HasSubstr("memory.origin"));
     EXPECT_THAT(accelerator_error(R"({"value": "80 GB")", R"({"amount": "80 GB")"),
                 HasSubstr("memory.value"));
     EXPECT_THAT(table_error(R"("origin": "measured",)", ""), HasSubstr("origin: is missing"));
@@ -129,7 +129,8 @@ TEST(Profile, UnitsAndKeysAreChecked) {
     EXPECT_THAT(accelerator_error("\"sms\"", "\"sm_count\""), HasSubstr("sms: is missing"));
     EXPECT_THAT(accelerator_error(R"("title")", R"("color": 1, "title")"),
                 HasSubstr("color = 1: is not a known key"));
-    EXPECT_THAT(accelerator_error("2871.3 GB/s", "0 GB/s"),
+    EXPECT_THAT(accelerator_error("\"copy_bandwidth\": {\"value\": \"2987.4 GB/s\"",
+                                  "\"copy_bandwidth\": {\"value\": \"0 GB/s\""),
                 HasSubstr("copy_bandwidth.value = \"0 GB/s\": must be"));
     EXPECT_THAT(accelerator_error("../measured/h100_sxm5_gemm.json", "../measured/none.json"),
                 HasSubstr("none.json: cannot be opened"));
@@ -152,6 +153,24 @@ TEST(Profile, AnUnknownNameListsTheKnownOnes) {
         EXPECT_THAT(error.what(), HasSubstr("accelerator = \"h1000\""));
         EXPECT_THAT(error.what(), HasSubstr("h100_sxm5, h800_sxm5"));
     }
+}
+
+// A calibration writes hw_profiles/my_gpu.json: found by its name, and its raw tables are no
+// profile.
+TEST(Profile, AFileBesideTheKindsIsFoundByName) {
+    const Edited edited("accelerators", "h100_sxm5", "80 GB", "90 GB");
+    fs::copy(edited.root() / "accelerators/h800_sxm5.json", edited.root() / "accelerators/x.json");
+    std::ofstream(edited.root() / "my_gpu.json")
+        << R"({"title": "mine", "inherits": {"profile": "accelerators/h100_sxm5",
+               "origin": "derived", "source": "a test"}})";
+    std::ofstream(edited.root() / "my_gpu.measured.json") << "{}";
+    std::ofstream(edited.root() / "broken.json") << "{";
+    EXPECT_EQ(load_accelerator("my_gpu", edited.root()).title, "mine");
+    EXPECT_THAT(profile_names(edited.root(), "accelerators"),
+                testing::ElementsAre("h100_sxm5", "h800_sxm5", "my_gpu", "x"));
+    EXPECT_THAT(profile_names(edited.root(), "clusters"),
+                testing::Not(testing::Contains("my_gpu")));
+    EXPECT_THROW(load_accelerator("broken", edited.root()), InputError);
 }
 
 // Calibration and validation never mix: no profile may rest on the traced chunk pair, the step
