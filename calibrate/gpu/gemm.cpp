@@ -145,25 +145,38 @@ std::optional<GemmAlgorithm> GemmRunner::with_cluster(const GemmCase& c,
     return changed;
 }
 
-Subject GemmRunner::subject(const GemmCase& c, const GemmAlgorithm& algorithm) const {
+GemmBytes GemmRunner::bytes(const GemmCase& c) const {
+    const auto p = problem(c);
+    return {p->b_bytes, p->a_bytes, p->b_scale_bytes, p->a_scale_bytes, p->d_bytes};
+}
+
+std::function<void(const GemmOperands&, cudaStream_t)> GemmRunner::launcher(
+    const GemmCase& c, const GemmAlgorithm& algorithm) const {
     const auto p = problem(c);
     p->algorithm = algorithm.algorithm;
-    const auto launch = [this, p](int set, cudaStream_t stream) {
-        const Arena& arena = device_.arena();
-        const char* operands = p->fp8 ? arena.e4m3.as<char>() : arena.bf16.as<char>();
-        const char* a = operands + set * (p->a_bytes + p->b_bytes);
-        const char* b = a + p->a_bytes;
-        char* d = arena.out.as<char>() + set * p->d_bytes;
+    return [this, p](const GemmOperands& o, cudaStream_t stream) {
         if (p->fp8) {
-            const char* a_scale =
-                arena.scales.as<char>() + set * (p->a_scale_bytes + p->b_scale_bytes);
-            p->set(CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, static_cast<const void*>(a_scale));
-            p->set(CUBLASLT_MATMUL_DESC_B_SCALE_POINTER,
-                   static_cast<const void*>(a_scale + p->a_scale_bytes));
+            p->set(CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, o.w_scales);
+            p->set(CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, o.x_scales);
         }
         const float one = 1, beta = p->accumulate ? 1.f : 0.f;
-        ORRERY_CHECK(cublasLtMatmul(handle_, p->op, &one, a, p->a, b, p->b, &beta, d, p->d, d, p->d,
-                                    &p->algorithm, workspace_.as<void>(), kWorkspaceBytes, stream));
+        ORRERY_CHECK(cublasLtMatmul(handle_, p->op, &one, o.w, p->a, o.x, p->b, &beta, o.y, p->d,
+                                    o.y, p->d, &p->algorithm, workspace_.as<void>(),
+                                    kWorkspaceBytes, stream));
+    };
+}
+
+Subject GemmRunner::subject(const GemmCase& c, const GemmAlgorithm& algorithm) const {
+    const auto p = problem(c);
+    const auto launch = [this, p, run = launcher(c, algorithm)](int set, cudaStream_t stream) {
+        const Arena& arena = device_.arena();
+        const char* operands = p->fp8 ? arena.e4m3.as<char>() : arena.bf16.as<char>();
+        const char* w = operands + set * (p->a_bytes + p->b_bytes);
+        const char* w_scales =
+            arena.scales.as<char>() + set * (p->a_scale_bytes + p->b_scale_bytes);
+        run({w + p->a_bytes, w, w_scales + p->a_scale_bytes, w_scales,
+             arena.out.as<char>() + set * p->d_bytes},
+            stream);
     };
     return {describe(c), p->sets, launch};
 }

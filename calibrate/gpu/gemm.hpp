@@ -5,6 +5,7 @@
 //   fp8_block   E4M3; X 1x128 and W 128x128 scales; with FP32 output (weight gradient) both 1x128
 // `accumulate` adds into an FP32 Y.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -24,17 +25,32 @@ struct GemmAlgorithm {
     float waves = 0;        // cuBLASLt's estimate
 };
 
+// Device pointers; scales only where the precision has them.
+struct GemmOperands {
+    const void *x = nullptr, *w = nullptr;
+    const void *x_scales = nullptr, *w_scales = nullptr;
+    void* y = nullptr;
+};
+// Bytes of each of a case's operands.
+struct GemmBytes {
+    std::int64_t x = 0, w = 0, x_scales = 0, w_scales = 0, y = 0;
+};
+
 class GemmRunner {
   public:
     explicit GemmRunner(const Device& device);
     ~GemmRunner();
     GemmRunner(const GemmRunner&) = delete;
 
+    GemmBytes bytes(const GemmCase& c) const;
     // Up to `most` algorithms, the one cuBLASLt holds best first; empty where it has none.
     std::vector<GemmAlgorithm> algorithms(const GemmCase& c, int most) const;
     // `algorithm` with another cluster shape, where cuBLASLt accepts that for `c`.
     std::optional<GemmAlgorithm> with_cluster(const GemmCase& c, const GemmAlgorithm& algorithm,
                                               int cluster_shape) const;
+    // Runs `c` with `algorithm` on operands of the caller's.
+    std::function<void(const GemmOperands&, cudaStream_t)> launcher(
+        const GemmCase& c, const GemmAlgorithm& algorithm) const;
     // A subject running `c` with `algorithm`; its operands lie in the device's arena.
     Subject subject(const GemmCase& c, const GemmAlgorithm& algorithm) const;
 

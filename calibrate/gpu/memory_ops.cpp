@@ -30,9 +30,11 @@ std::shared_ptr<Buffer> upload(const std::vector<std::int32_t>& values) {
     return buffer;
 }
 
+}  // namespace
+
 // Row numbers: permute reads a token for every expert row; unpermute up to four rows a token;
 // embedding and cross-entropy a random word a row.
-std::shared_ptr<Buffer> index_for(const MemoryCase& c) {
+std::shared_ptr<Buffer> memory_index(const MemoryCase& c) {
     const auto tokens = std::int64_t(double(c.rows) * kTokensPerExpertRow);
     std::vector<std::int32_t> index;
     const auto random_below = [&](std::int64_t i, std::int64_t bound) {
@@ -62,16 +64,7 @@ std::shared_ptr<Buffer> index_for(const MemoryCase& c) {
     return upload(index);
 }
 
-// Slices of the arena for one operand set.
-struct Operands {
-    const Bf16 *x, *y;      // normal BF16
-    const std::uint8_t* q;  // E4M3
-    float* f;               // floats
-    char* out;
-    const std::int32_t* index;
-};
-
-void launch(const MemoryCase& c, const Operands& o, cudaStream_t stream) {
+void launch_memory(const MemoryCase& c, const MemoryOperands& o, cudaStream_t stream) {
     using namespace orrery::kernels;
     const std::int64_t n = c.rows * c.columns;
     auto* out16 = reinterpret_cast<Bf16*>(o.out);
@@ -81,7 +74,7 @@ void launch(const MemoryCase& c, const Operands& o, cudaStream_t stream) {
         case K::rms_norm:
             return rms_norm(o.x, o.y, out16, o.f, c.rows, c.columns, stream);
         case K::rms_norm_backward:
-            return rms_norm_backward(o.x, o.x + n, o.y, o.f, out16, o.f + c.rows,
+            return rms_norm_backward(o.x, o.x2, o.y, o.f, out16, o.f + c.rows,
                                      o.f + c.rows + c.columns, c.rows, c.columns, stream);
         case K::cast_fp8:
             return cast_fp8(o.x, out8, o.f, c.rows, c.columns, stream);
@@ -94,14 +87,14 @@ void launch(const MemoryCase& c, const Operands& o, cudaStream_t stream) {
         case K::swiglu:
             return swiglu(o.x, out8, o.f, c.rows, c.columns, stream);
         case K::swiglu_backward:
-            return swiglu_backward(o.x, o.x + n, out16, c.rows, c.columns, stream);
+            return swiglu_backward(o.x, o.x2, out16, c.rows, c.columns, stream);
         case K::rope: {
             const std::int64_t heads = c.rows % 128 == 0 && c.rows > 8192 ? 128 : 1;
             return rope(out16, o.f, o.f + c.rows / heads * 32, c.rows / heads, heads,
                         heads == 1 ? 64 : 192, stream);
         }
         case K::add:
-            return add(o.x, o.x + n, out16, n, stream);
+            return add(o.x, o.x2, out16, n, stream);
         case K::copy:
             return copy_bytes(o.x, o.out, 2 * n, stream);
         case K::zero:
@@ -131,7 +124,15 @@ void launch(const MemoryCase& c, const Operands& o, cudaStream_t stream) {
     }
 }
 
-}  // namespace
+std::int64_t memory_floats(const MemoryCase& c) {
+    const std::int64_t n = c.rows * c.columns;
+    const bool flat = c.columns == 1 || c.kind == K::router;
+    const std::int64_t norm = c.kind == K::rms_norm_backward
+                                  ? c.columns * 2 + kernels::rms_norm_backward_workspace(c.columns)
+                                  : 0;
+    return (flat ? n : 4 * c.rows + n / 128) + (c.kind == K::rope ? 64 * c.rows : 0) + norm +
+           (1 << 18);
+}
 
 Subject memory_subject(const Device& device, const MemoryCase& c) {
     const Arena& arena = device.arena();
@@ -146,13 +147,7 @@ Subject memory_subject(const Device& device, const MemoryCase& c) {
                                    : c.kind == K::rope ? 6 * n
                                                        : 4 * n,
                        embedding_bytes = c.kind == K::embedding ? kVocabulary * c.columns * 2 : 0;
-    const bool flat = c.columns == 1 || c.kind == K::router;
-    const std::int64_t f_bytes =
-        (flat ? 4 * n : 16 * c.rows + 4 * n / 128) + (c.kind == K::rope ? 256 * c.rows : 0) +
-        (c.kind == K::rms_norm_backward
-             ? 4 * (c.columns * 2 + kernels::rms_norm_backward_workspace(c.columns))
-             : 0) +
-        (1 << 20);
+    const std::int64_t f_bytes = 4 * memory_floats(c);
     const auto aligned = [](std::int64_t b) { return (b + 1023) / 1024 * 1024; };
     const std::int64_t x = aligned(std::max(x_bytes, embedding_bytes)), q = aligned(n),
                        f = aligned(f_bytes), out = aligned(out_bytes);
@@ -161,16 +156,17 @@ Subject memory_subject(const Device& device, const MemoryCase& c) {
     if (fit < 1) throw InputError(describe(c) + ": does not fit the device's memory");
     const int sets = int(std::min(
         {fit, std::int64_t(2 + double(kRotateBytes) / memory_bytes(c)), std::int64_t(64)}));
-    const auto index = index_for(c);
+    const auto index = memory_index(c);
     const Bf16* gains = arena.bf16.as<Bf16>();
-    return {
-        describe(c), sets, [=, &arena](int set, cudaStream_t stream) {
-            launch(c,
-                   {arena.bf16.as<Bf16>() + set * x / 2, gains,
-                    arena.e4m3.as<std::uint8_t>() + set * q, arena.scales.as<float>() + set * f / 4,
-                    arena.out.as<char>() + set * out, index ? index->as<std::int32_t>() : nullptr},
-                   stream);
-        }};
+    return {describe(c), sets, [=, &arena](int set, cudaStream_t stream) {
+                const Bf16* first = arena.bf16.as<Bf16>() + set * x / 2;
+                launch_memory(
+                    c,
+                    {first, first + n, gains, arena.e4m3.as<std::uint8_t>() + set * q,
+                     arena.scales.as<float>() + set * f / 4, arena.out.as<char>() + set * out,
+                     index ? index->as<std::int32_t>() : nullptr},
+                    stream);
+            }};
 }
 
 std::string describe(const MemoryCase& c) {

@@ -40,6 +40,14 @@ const std::map<std::string, Folders>& allowed_includes() {
         {"calibrate", {"core", "hardware"}},
         {"calibrate/no_gpu", {"core", "calibrate"}},
         {"calibrate/gpu", {"core", "hardware", "calibrate", "kernels"}},
+        // The closed loop replays what it runs: it takes the weave and the prices from training.
+        {"calibrate/closed_loop",
+         {"core", "hardware", "model", "collective", "replay", "training", "calibrate"}},
+        {"calibrate/closed_loop/app",
+         {"core", "hardware", "model", "collective", "calibrate/closed_loop"}},
+        {"calibrate/closed_loop/gpu",
+         {"core", "hardware", "model", "collective", "replay", "calibrate", "kernels",
+          "calibrate/gpu", "calibrate/closed_loop"}},
     };
     return table;
 }
