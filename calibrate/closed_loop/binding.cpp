@@ -142,7 +142,7 @@ std::int64_t rounded(double rows, std::int64_t step) {
 // The kind's kernel over as many rows as make `bytes`; shapes that a kernel does not take become
 // ones of the same bytes that it does.
 MemoryCase case_of(K kind, std::int64_t rows, std::int64_t columns, double bytes) {
-    std::int64_t step = 1;
+    std::int64_t step = 8;  // vectors of 16 bytes behind one another in a workspace
     switch (kind) {
         case K::transpose:
             if (columns % 128 != 0) columns = 128;
@@ -151,13 +151,9 @@ MemoryCase case_of(K kind, std::int64_t rows, std::int64_t columns, double bytes
         case K::cast_transpose:
             step = 128;
             break;
-        case K::cast_fp8:
-        case K::swiglu:
-            step = 8;
-            break;
         case K::rope:  // a row is a head of a token
             columns = 64;
-            step = bytes > 4e6 ? 128 : 1;
+            step = bytes > 4e6 ? 128 : 8;
             break;
         case K::router:
             columns = 256;
