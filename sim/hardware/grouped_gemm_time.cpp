@@ -56,7 +56,8 @@ void GroupedGemmTimes::read_rows(const DataTable& table) {
     const auto layout = table.column("layout"), precision = table.column("precision");
     const auto groups = table.column("groups"), rows = table.column("rows_per_group");
     const auto n = table.column("n"), k = table.column("k");
-    const bool timed = table.has_column("time_us");
+    const bool timed = table.has_column("time_us"), limited = table.has_column("sm");
+    const auto sm = limited ? table.column("sm") : 0;
     const auto value = table.column(timed ? "time_us" : "TFLOPS");
     for (std::size_t i = 0; i < table.rows(); ++i) {
         const auto& row = table.numbers[i];
@@ -75,12 +76,14 @@ void GroupedGemmTimes::read_rows(const DataTable& table) {
             throw InputError(fmt::format("{} = {}: needs a row in table gemm_model",
                                          where("precision"), to_string(gemm.precision)));
         }
-        Family& known = families_[{gemm.layout, gemm.precision}];
+        const double all_sms = dense_.device().all_sms;
+        const double sms = limited ? row[sm] : all_sms;
+        Family& known = (sms < all_sms ? limited_ : families_)[{gemm.layout, gemm.precision}];
         if (known.table.empty()) known.from = table.from;
         if (known.from.origin != table.from.origin) continue;  // a stronger table has the layout
         const double time =
             timed ? row[value] * 1e-6 : flops(Operator{"", gemm}).value() / (row[value] * 1e12);
-        known.table.add(position_of(gemm), time / model(gemm, dense_.device().all_sms));
+        known.table.add(position_of(gemm), time / model(gemm, sms));
     }
 }
 
@@ -99,7 +102,12 @@ std::optional<Estimate> GroupedGemmTimes::time(const GroupedGemm& gemm, double s
         group.accumulate = false;
         dense = dense_.residual(group, sms);
     }
-    const auto known = families_.find({gemm.layout, gemm.precision});
+    auto known = families_.find({gemm.layout, gemm.precision});
+    // Rows on fewer SMs, where they are of the same origin as those on all.
+    const auto fewer = limited_.find({gemm.layout, gemm.precision});
+    const bool own = !all && fewer != limited_.end() && known != families_.end() &&
+                     fewer->second.from.origin == known->second.from.origin;
+    if (own) known = fewer;
     Estimate estimate;
     double factor = 1;
     if (known != families_.end()) {
@@ -116,7 +124,8 @@ std::optional<Estimate> GroupedGemmTimes::time(const GroupedGemm& gemm, double s
         estimate.rule = fmt::format(
             "grouped_gemm table {} {}, {}", to_string(gemm.layout), to_string(gemm.precision),
             reading.distance == 0 ? "published or measured shape" : "interpolated");
-        if (!all && dense) {  // what fewer SMs do to the dense GEMM of one group
+        if (own) estimate.rule += ", on fewer SMs";
+        if (!all && !own && dense) {  // what fewer SMs do to the dense GEMM of one group
             factor *= dense->value / dense_.residual(group, dense_.device().all_sms)->value;
             estimate.spread = std::max(estimate.spread, dense->error) + dense->extra;
             estimate.origin = weakest(estimate.origin, Origin::derived);

@@ -4,8 +4,10 @@
 //   t = tile(groups, rows/groups, n, k, S) G(rows/groups, n, k) L(rows/groups, n, k, S)
 //
 // G is measured or published / model of the same layout and precision (family "grouped_gemm":
-// columns layout, precision, groups, rows_per_group, n, k and time_us or TFLOPS); where no table
-// has the layout, the residual of the dense GEMM of one group's shape. L is the dense GEMM's.
+// columns layout, precision, groups, rows_per_group, n, k and time_us or TFLOPS; optional sm);
+// where no table has the layout, the residual of the dense GEMM of one group's shape. L is the
+// dense GEMM's; rows on fewer SMs than all, where there are any, stand for G and L together on
+// every number of SMs below all.
 
 #include <map>
 #include <optional>
@@ -38,6 +40,7 @@ class GroupedGemmTimes {
 
     const GemmTimes& dense_;
     std::map<std::pair<GroupLayout, Precision>, Family> families_;
+    std::map<std::pair<GroupLayout, Precision>, Family> limited_;  // rows on fewer SMs
 };
 
 std::string_view to_string(GroupLayout layout);
