@@ -15,7 +15,7 @@ double percent(double predicted, double measured) {
 
 std::string walls(const std::vector<RunComparison>& runs) {
     std::string out =
-        "| run | clock | measured us | predicted us | error | from this card's times | kernels: "
+        "| run | clock | measured us | predicted us | error | from this card | kernels: "
         "measured, predicted us | idle: measured, predicted us | SM clock, power |\n"
         "|---|---|---|---|---|---|---|---|---|\n";
     for (const RunComparison& r : runs) {
@@ -35,7 +35,7 @@ bool shown(const RunComparison& r) { return r.run == "F+B+W" || r.run == "F&B"; 
 
 std::string classes(const std::vector<RunComparison>& runs) {
     std::string out =
-        "| run | clock | class | measured us | predicted us | error | alone on this card us |\n"
+        "| run | clock | class | measured us | predicted us | error | alone on this card, us |\n"
         "|---|---|---|---|---|---|---|\n";
     for (const RunComparison& r : runs) {
         if (!shown(r)) continue;
@@ -60,7 +60,7 @@ std::string operators(const std::vector<RunComparison>& runs) {
     constexpr std::size_t kShown = 16;
     std::string out =
         "| run | clock | operator | times | measured us | predicted us | error | share of the wall "
-        "| alone on this card us |\n|---|---|---|---|---|---|---|---|---|\n";
+        "| alone on this card, us |\n|---|---|---|---|---|---|---|---|---|\n";
     for (const RunComparison& r : runs) {
         if (!shown(r)) continue;
         std::vector<OperatorComparison> sorted = r.operators;
@@ -85,15 +85,33 @@ std::string operators(const std::vector<RunComparison>& runs) {
 
 std::string comparison_text(const MeasuredLoop& measured, const std::string& profile,
                             const std::vector<RunComparison>& runs) {
-    std::string out = fmt::format("{}, driver {}, {}, {}; profile {}\n\n", measured.device,
-                                  measured.driver, measured.library, measured.date, profile);
+    std::string out = fmt::format(
+        "# Closed loop: one MoE layer run and replayed\n\n"
+        "One DeepSeek-V3 MoE layer, 4,096 tokens, 32,768 rows over 4 local experts, run as the "
+        "simulator's program says\n(`orrery-closed-loop`), beside the replay of the same program. "
+        "F, B, W: its passes one after the other on all SMs. F&B:\nforward and backward woven as "
+        "DualPipe does, GEMMs on 112 SMs, a communication stand-in on 20 for the time and at\nthe "
+        "memory traffic of the simulator's dispatch and combine.\n\n"
+        "{}, driver {}, {}, {}, commit {}; prices of profile {}. Nothing is fitted to these "
+        "figures.\n\n"
+        "Burst: a round after 120 ms of rest. Sustained: rounds without a pause for 4.5 s, the "
+        "last "
+        "40 %. Walls: CUDA events,\nno profiler. Kernels: CUPTI, in other rounds than the walls, "
+        "so "
+        "that idle time, wall less kernels, is only as good as\ntwo rounds are alike. "
+        "\"This card\": every price replaced by what the same kernel took alone in the same "
+        "process, L2\nfull of other lines; what is left is the error of putting operators "
+        "together.\n\n",
+        measured.device, measured.driver, measured.library, measured.date, measured.commit,
+        profile);
     out += walls(runs);
     out += "\nCommunication beside the pair:\n\n| | given | moved |\n|---|---|---|\n";
     for (const MeasuredCommunication& c : measured.communications) {
         out += fmt::format("| {} | {:.1f} us, {:.1f} GB/s | {:.1f} GB/s |\n", c.name, c.given_us,
                            c.given_gbps, c.achieved_gbps);
     }
-    return out + "\n" + classes(runs) + "\n" + operators(runs);
+    return out + "\nKernel time by class:\n\n" + classes(runs) + "\nOperators that miss most:\n\n" +
+           operators(runs);
 }
 
 }  // namespace orrery::closed_loop
