@@ -10,7 +10,7 @@
 #include "calibrate/closed_loop/gpu/loop_timing.hpp"
 #include "calibrate/closed_loop/measured_loop.hpp"
 #include "calibrate/gpu/check.hpp"
-#include "calibrate/table.hpp"
+#include "calibrate/results.hpp"
 #include "core/error.hpp"
 #include "model/read_config.hpp"
 
@@ -25,7 +25,7 @@ struct Options {
                      model = "scenarios/models/deepseek_v3.json";
     int device = 0, rounds = 9;
     double sustained_seconds = 4.5;  // as calibration runs a layer's mix
-    bool allow_busy = false;
+    Allowed allowed;
 };
 
 std::string today() {
@@ -98,7 +98,7 @@ int run(const Options& o, const std::string& command) {
     std::vector<LayerProgram> programs;
     for (const LoopRun r : kLoopRuns) programs.push_back(layer_program(model, r));
     const Log log;
-    Device device(o.device, o.allow_busy);
+    Device device(o.device, o.allowed);
     device.allocate_arena();
     NamedBuffers buffers;
     LayerKernels kernels(device, buffers);
@@ -148,8 +148,8 @@ int run(const Options& o, const std::string& command) {
         const double bad = buffers.not_finite(name);
         if (bad > 0) log.line(fmt::format("{}: {:.2g} of its values are not finite", name, bad));
     }
-    write_file(o.out,
-               results_json(heading(device.info(), command), o.out, {walls, operators, moved}));
+    write_file(o.out, results_json(results_of(heading(device.info(), command),
+                                              {walls, operators, moved}, o.out)));
     log.line("written");
     return 0;
 }
@@ -166,7 +166,9 @@ int main(int argc, char** argv) {
     app.add_option("--device", o.device, "CUDA device number");
     app.add_option("--rounds", o.rounds, "rounds of a burst")->check(CLI::Range(1, 100));
     app.add_option("--sustained-seconds", o.sustained_seconds, "length of one sustained run");
-    app.add_flag("--allow-busy", o.allow_busy, "measure although the GPU is not idle");
+    app.add_flag("--allow-busy", o.allowed.busy, "measure although the GPU is in use");
+    app.add_flag("--allow-throttled", o.allowed.throttled,
+                 "measure although the GPU's clocks are lowered");
     CLI11_PARSE(app, argc, argv);
     std::string command = "orrery-closed-loop";
     for (int i = 1; i < argc; ++i) command += std::string(" ") + argv[i];
