@@ -11,33 +11,24 @@ namespace orrery {
 
 namespace {
 
-constexpr double kBlockRows = 128;  // query rows a CTA of FlashAttention-3 takes
+constexpr std::size_t kNeighbours = 5;
 
-// FLOP/s at a length. Time a row is linear in the length (a part a query block costs whatever it
-// sees, a part for every key): y = length / rate, up to a factor, is interpolated linearly, with
-// the slope of the two nearest points beyond the ends and never below half of the shortest's share.
-double rate_at(const std::map<double, double>& rates, double length, double skip = -1) {
-    std::vector<std::pair<double, double>> points;  // length, y
-    for (const auto& [at, rate] : rates) {
-        if (at != skip) points.emplace_back(at, at / rate);
-    }
-    if (points.size() == 1) return points.front().first / points.front().second;
-    auto above = std::find_if(points.begin() + 1, points.end() - 1,
-                              [&](const auto& point) { return point.first >= length; });
-    const auto [x0, y0] = *(above - 1);
-    const auto [x1, y1] = *above;
-    const double y = y0 + (y1 - y0) * (length - x0) / (x1 - x0);
-    const double least = points.front().second * std::min(1.0, length / points.front().first) / 2;
-    return length / std::max(y, least);
-}
+double squared(double x) { return x * x; }
 
-std::vector<double> errors_of(const std::map<double, double>& rates) {
-    std::vector<double> errors;
-    if (rates.size() < 2) return errors;
-    for (const auto& [length, rate] : rates) {
-        errors.push_back(rate / rate_at(rates, length, length) - 1);
-    }
-    return errors;
+// Squared distance of two shapes: octaves of length, of tiles, of query heads a key head.
+double squared_distance(const Attention& a, const Attention& b) {
+    const auto octaves = [](double x, double y) { return std::log2(x / y); };
+    const auto tiles = [](const Attention& s) {
+        return static_cast<double>(s.sequences * s.query_heads * ((s.query_length + 127) / 128));
+    };
+    const auto ratio = [](const Attention& s) {
+        return static_cast<double>(s.query_heads) / static_cast<double>(s.key_heads);
+    };
+    const auto length = [](const Attention& s) {
+        return static_cast<double>(s.window > 0 ? std::min(s.window, s.key_length) : s.key_length);
+    };
+    return squared(octaves(length(a), length(b))) + squared(octaves(tiles(a), tiles(b)) / 2) +
+           squared(0.3 * octaves(ratio(a), ratio(b)));
 }
 
 }  // namespace
@@ -50,48 +41,70 @@ AttentionPass parse_attention_pass(const std::string& text, const std::string& w
 }
 
 AttentionTimes::AttentionTimes(const AcceleratorProfile& profile)
-    : all_sms_(profile.sms.value.value()), copy_bandwidth_(profile.copy_bandwidth.value.value()) {
+    : all_sms_(profile.sms.value.value()),
+      tiles_{profile.sms.value.value(), profile.copy_bandwidth.value.value()} {
     for (const DataTable* table : profile.find_tables("attention")) read_rows(*table);
-    settle();
+    for (Curve& curve : curves_) settle(curve);
     if (const DataTable* table = profile.find_table("attention_decode")) decode_ = *table;
     if (const DataTable* table = profile.find_table("attention_sms")) read_limited(*table);
 }
 
-double AttentionTimes::blocks_per_sm(const Attention& a) const {
-    return static_cast<double>(a.sequences * a.query_heads) *
-           std::ceil(static_cast<double>(a.query_length) / kBlockRows) / all_sms_;
+// Of several kernels' times for one shape the shortest counts.
+void AttentionTimes::add(Curve& curve, const Attention& shape, double seconds) const {
+    for (Sample& s : curve.samples) {
+        if (s.shape != shape) continue;
+        s.seconds = std::min(s.seconds, seconds);
+        return;
+    }
+    curve.samples.push_back({shape, seconds});
 }
 
-// Finds the tail of each pass, then what every curve would reach without one.
-void AttentionTimes::settle() {
-    // The row with the most blocks counts, the fastest of several.
-    const auto less = [](const Sample& a, const Sample& b) {
-        return std::pair(a.blocks, a.rate) < std::pair(b.blocks, b.rate);
-    };
-    std::map<AttentionPass, std::vector<double>> tails;
-    for (const Curve& curve : curves_) {
-        for (const auto& [length, samples] : curve.samples) {
-            const auto most = std::max_element(samples.begin(), samples.end(), less);
-            for (const Sample& s : samples) {
-                if (s.blocks >= most->blocks) continue;
-                const double ratio = most->rate / s.rate;
-                tails[curve.pass].push_back((ratio - 1) / (1 / s.blocks - ratio / most->blocks));
-            }
-        }
+// The unit: median over the longer-running half of the samples. Then what each is off.
+void AttentionTimes::settle(Curve& curve) const {
+    std::sort(curve.samples.begin(), curve.samples.end(),
+              [](const Sample& a, const Sample& b) { return a.seconds < b.seconds; });
+    std::vector<double> units;
+    for (std::size_t i = curve.samples.size() / 2; i < curve.samples.size(); ++i) {
+        units.push_back(tiles_.unit(curve.samples[i].shape, curve.samples[i].seconds));
     }
-    for (auto& [pass, values] : tails) {
-        std::nth_element(values.begin(),
-                         values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
-                         values.end());
-        tail_[pass] = std::max(0.0, values[values.size() / 2]);
+    std::sort(units.begin(), units.end());
+    curve.unit = units[units.size() / 2];
+    for (Sample& s : curve.samples) {
+        s.log_ratio = std::log(s.seconds / tiles_.time(s.shape, curve.unit));
     }
-    for (Curve& curve : curves_) {
-        for (const auto& [length, samples] : curve.samples) {
-            const auto most = std::max_element(samples.begin(), samples.end(), less);
-            curve.rates[length] = most->rate * (1 + tail_[curve.pass] / most->blocks);
-        }
-        curve.error = summarise(errors_of(curve.rates)).mean;
+    curve.error = summarise(errors_of(curve)).mean;
+}
+
+// Seconds on all SMs; `without`: a sample that is not looked at. The pass is the curve's.
+double AttentionTimes::price(const Curve& curve, const Attention& a, const Sample* without) const {
+    std::vector<std::pair<double, double>> near;  // squared distance, log ratio
+    for (const Sample& s : curve.samples) {
+        if (&s == without) continue;
+        if (s.shape == a) return s.seconds;
+        near.emplace_back(squared_distance(s.shape, a), s.log_ratio);
     }
+    const std::size_t count = std::min(kNeighbours, near.size());
+    std::partial_sort(near.begin(), near.begin() + static_cast<std::ptrdiff_t>(count), near.end());
+    double weights = 0, sum = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const double weight = 1 / squared(std::sqrt(near[i].first) + 0.1);
+        weights += weight;
+        sum += weight * near[i].second;
+    }
+    Attention measured = a;
+    measured.query_key_dim = curve.query_key_dim;
+    measured.value_dim = curve.value_dim;
+    const double unit = curve.unit * attention_pair_work(a) / attention_pair_work(measured);
+    return tiles_.time(a, unit) * std::exp(sum / weights);
+}
+
+std::vector<double> AttentionTimes::errors_of(const Curve& curve) const {
+    std::vector<double> errors;
+    if (curve.samples.size() < 2) return errors;
+    for (const Sample& s : curve.samples) {
+        errors.push_back(price(curve, s.shape, &s) / s.seconds - 1);
+    }
+    return errors;
 }
 
 void AttentionTimes::read_limited(const DataTable& table) {
@@ -140,14 +153,14 @@ void AttentionTimes::read_rows(const DataTable& table) {
         a.causal = row[causal] != 0;
         a.sequences = integer(sequences);
         a.query_length = a.key_length = integer(length);
-        a.query_heads = a.key_heads = integer(heads);
+        a.query_heads = integer(heads);
+        a.key_heads = static_cast<std::int64_t>(table.number(i, "key_heads", row[heads]));
         a.query_key_dim = integer(dim);
         a.value_dim = integer(value_dim);
         Curve* curve = curve_for(a, table.from);
         if (curve == nullptr) continue;
-        const double rate =
-            timed ? flops(Operator{"", a}).value() / (row[value] * 1e-6) : row[value] * 1e12;
-        curve->samples[row[length]].push_back({rate, blocks_per_sm(a)});
+        add(*curve, a,
+            timed ? row[value] * 1e-6 : flops(Operator{"", a}).value() / (row[value] * 1e12));
     }
 }
 
@@ -159,7 +172,7 @@ AttentionTimes::Curve* AttentionTimes::curve_for(const Attention& a, const Prove
             return c.from.source == from.source ? &c : nullptr;
         }
     }
-    curves_.push_back({a.pass, a.causal, a.query_key_dim, a.value_dim, from, {}, {}, 0});
+    curves_.push_back({a.pass, a.causal, a.query_key_dim, a.value_dim, from, {}, 0, 0});
     return &curves_.back();
 }
 
@@ -201,25 +214,23 @@ std::optional<Estimate> AttentionTimes::time(const Attention& a, double sms) con
     if (a.pass == AttentionPass::decode) return decode(a, sms);
     const Curve* curve = nearest(a);
     if (curve == nullptr) return std::nullopt;
-    double length = static_cast<double>(a.key_length);
-    if (a.window > 0) length = std::min(length, static_cast<double>(a.window));
-    const double blocks = blocks_per_sm(a);
-    const auto tail = tail_.find(a.pass);
-    const double waiting = 1 + (tail == tail_.end() ? 0 : tail->second / blocks);
-    // Without a measured tail, fewer blocks than SMs leave the others idle.
-    const double busy = tail == tail_.end() ? std::min(1.0, blocks) : 1;
+    const double tiles = static_cast<double>(a.sequences * a.query_heads) *
+                         std::ceil(static_cast<double>(a.query_length) / 128);
     Estimate estimate;
-    estimate.time = flops(Operator{"", a}) / FlopsPerSecond(rate_at(curve->rates, length) * busy) *
-                    waiting * (blocks * all_sms_ <= sms ? 1 : slowdown(a.pass, sms));
+    estimate.time = Seconds(price(*curve, a, nullptr) * (tiles <= sms ? 1 : slowdown(a.pass, sms)));
     const bool exact = curve->causal == a.causal && curve->query_key_dim == a.query_key_dim &&
                        curve->value_dim == a.value_dim && a.window == 0 &&
                        a.query_length == a.key_length;
     estimate.origin = curve->from.origin;
-    if (!exact || sms < all_sms_ || length < curve->rates.begin()->first) {
+    const auto shorter = [&](const Sample& s) { return s.shape.key_length <= a.key_length; };
+    if (!exact || sms < all_sms_ ||
+        std::none_of(curve->samples.begin(), curve->samples.end(), shorter)) {
         estimate.origin = weakest(estimate.origin, Origin::derived);
     }
-    estimate.spread = curve->rates.contains(length) && exact ? 0 : curve->error;
-    estimate.rule = fmt::format("attention table, rate of head dims {}/{}{}", curve->query_key_dim,
+    const auto same = [&](const Sample& s) { return s.shape == a; };
+    estimate.spread =
+        std::any_of(curve->samples.begin(), curve->samples.end(), same) ? 0 : curve->error;
+    estimate.rule = fmt::format("attention table, times of head dims {}/{}{}", curve->query_key_dim,
                                 curve->value_dim, curve->causal ? " causal" : " without mask");
     return estimate;
 }
@@ -230,7 +241,7 @@ std::vector<AttentionTimes::FamilyErrors> AttentionTimes::leave_one_out() const 
         result.push_back(
             {fmt::format("{} {} {}/{}", c.pass == AttentionPass::forward ? "forward" : "backward",
                          c.causal ? "causal" : "unmasked", c.query_key_dim, c.value_dim),
-             c.from, summarise(errors_of(c.rates))});
+             c.from, summarise(errors_of(c))});
     }
     return result;
 }

@@ -1,17 +1,18 @@
 #pragma once
-// Core attention from published or measured rates.
+// Core attention from published or measured times.
 //
-//   forward, backward   t = flops / rate(length) (1 + tail / x), x = 128-row blocks of queries for
-//                       each SM: the last blocks leave SMs idle. The time of one row of queries is
-//                       linear in the length between measured lengths; tail is the median over
-//                       pairs of rows that differ in x only, 0 where there are none. Rows of the
-//                       same pass and mask and of the nearest head dims serve, the fastest kernel
-//                       at each length (family "attention": pass, causal, sequences, query_heads or
-//                       heads, query_length or length, query_key_dim, value_dim and time_us or
-//                       TFLOPS; optional key_length, sm, clock, note). With fewer blocks than SMs
-//                       it is slower in proportion. On fewer SMs the time is that of all times a
-//                       measured slowdown, linear between SM counts (family "attention_sms": pass,
-//                       sm, slowdown); without one, in proportion to the SMs.
+//   forward, backward   t = T(shape) c, T from the kernel's tiles (attention_tiles.hpp) with the
+//                       unit that the long measured shapes ask for, c the ratio of measured time to
+//                       T at the measured shapes nearby: the mean of log c over the five nearest,
+//                       weighted by 1 / (distance + 0.1)^2, in log2 of the length, half the log2 of
+//                       the tiles and 0.3 log2 of the query heads a key head. A measured shape has
+//                       its own time. Rows of the same pass and mask and of the nearest head dims
+//                       serve, the fastest kernel at each shape (family "attention": pass, causal,
+//                       sequences, query_heads or heads, query_length or length, query_key_dim,
+//                       value_dim and time_us or TFLOPS; optional key_heads, key_length, sm, clock,
+//                       note). On fewer SMs the time is that of all times a measured slowdown,
+//                       linear between SM counts (family "attention_sms": pass, sm, slowdown);
+//                       without one, in proportion to the SMs.
 //   decode              t = max(flops / compute rate, bytes / memory rate) (family
 //                       "attention_decode": compute_TFLOPS, memory_GBps)
 
@@ -19,6 +20,7 @@
 #include <optional>
 #include <vector>
 
+#include "hardware/attention_tiles.hpp"
 #include "hardware/kernel_table.hpp"
 #include "hardware/operator_time.hpp"
 
@@ -32,37 +34,39 @@ class AttentionTimes {
     struct FamilyErrors {
         std::string name;  // "forward causal 128/128"
         Provenance from;
-        ErrorSummary errors;  // of the rate at a length read from the others
+        ErrorSummary errors;  // of a shape's time read from the others
     };
     std::vector<FamilyErrors> leave_one_out() const;
 
   private:
     struct Sample {
-        double rate;    // FLOP/s
-        double blocks;  // x, a SM
+        Attention shape;
+        double seconds;
+        double log_ratio = 0;  // of seconds to what the tiles say
     };
     struct Curve {
         AttentionPass pass;
         bool causal;
         std::int64_t query_key_dim, value_dim;
         Provenance from;
-        std::map<double, std::vector<Sample>> samples;  // length -> rows
-        std::map<double, double> rates;                 // length -> FLOP/s of endlessly many blocks
-        double error = 0;
+        std::vector<Sample> samples;
+        double unit = 0;   // seconds a block of 128 x 128 pairs
+        double error = 0;  // mean of a shape's price read from the others
     };
     void read_rows(const DataTable& table);
     Curve* curve_for(const Attention& attention, const Provenance& from);
     const Curve* nearest(const Attention& attention) const;
     std::optional<Estimate> decode(const Attention& attention, double sms) const;
     double slowdown(AttentionPass pass, double sms) const;
-    double blocks_per_sm(const Attention& attention) const;
+    void add(Curve& curve, const Attention& shape, double seconds) const;
+    void settle(Curve& curve) const;
+    double price(const Curve& curve, const Attention& a, const Sample* without) const;
+    std::vector<double> errors_of(const Curve& curve) const;
     void read_limited(const DataTable& table);
-    void settle();
 
     double all_sms_;
-    double copy_bandwidth_;
+    AttentionTiles tiles_;
     std::vector<Curve> curves_;
-    std::map<AttentionPass, double> tail_;
     std::map<AttentionPass, std::map<double, double>> limited_;  // SMs -> slowdown
     std::optional<DataTable> decode_;
 };

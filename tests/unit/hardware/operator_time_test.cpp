@@ -53,23 +53,25 @@ TEST_F(PublishedTimes, GroupedGemmsWithoutATableAreDerived) {
 // FlashAttention-3, causal, batch 4, 48 heads of 128, 4096 tokens: 1236.90 us forward and 4643.46
 // us backward. DeepSeek's head dims 192 / 128 at one sequence and 128 heads take the same rates:
 // forward (192+128)/256 of the work a head and row of 128/192 of the heads-times-sequences:
-// 1236.90 * 1.25 * 128/192; backward (3*192 + 2*128)/(5*128) = 1.3 of it.
+// 1236.90 * 1.25 * 128/192; backward (3*192 + 2*128)/(5*128) = 1.3 of it. Tiles, start and traffic
+// do not scale so: within 5 %.
 TEST_F(PublishedTimes, AttentionFollowsFlashAttention3) {
     Attention a{AttentionPass::forward, 4, 4096, 4096, 48, 48, 128, 128, true};
     EXPECT_NEAR(us(a), 1236.90, 0.01);
     a.pass = AttentionPass::backward;
     EXPECT_NEAR(us(a), 4643.46, 0.01);
     Attention mla{AttentionPass::forward, 1, 4096, 4096, 128, 128, 192, 128, true};
-    EXPECT_NEAR(us(mla), 1236.90 * 1.25 * 128 / 192, 0.01);
+    EXPECT_NEAR(us(mla) / (1236.90 * 1.25 * 128 / 192), 1, 0.05);
     EXPECT_EQ(model.time({"op", mla}, {}).origin, Origin::derived);
     mla.pass = AttentionPass::backward;
-    EXPECT_NEAR(us(mla), 4643.46 * 1.3 * 128 / 192, 0.01);
+    EXPECT_NEAR(us(mla) / (4643.46 * 1.3 * 128 / 192), 1, 0.05);
 }
 
-// Time a row is linear in the length: at 3072 tokens half-way between 368.35/2048 and 1236.90/4096.
+// Time a row is nearly linear in the length: at 3072 tokens half-way between 368.35/2048 and
+// 1236.90/4096, within 3 %.
 TEST_F(PublishedTimes, AttentionBetweenLengths) {
     const Attention a{AttentionPass::forward, 4, 3072, 3072, 48, 48, 128, 128, true};
-    EXPECT_NEAR(us(a), 3072 * (368.35 / 2048 + 1236.90 / 4096) / 2, 0.01);
+    EXPECT_NEAR(us(a) / (3072 * (368.35 / 2048 + 1236.90 / 4096) / 2), 1, 0.03);
 }
 
 // FlashMLA: 128 heads on one latent of 576, 128 sequences of 4096 keys. 2*128*128*4096*(576+512)
