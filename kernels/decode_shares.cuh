@@ -19,15 +19,15 @@ namespace orrery::kernels {
 
 constexpr int kTileKeys = 64;
 constexpr int kItemCost = 3;    // of starting and ending an item, in tiles
-constexpr int kLeastTiles = 4;  // of a share
+constexpr int kLeastTiles = 1;  // of a share
 
 struct Shares {
     const std::int32_t* lengths;
     int requests, heads, count;  // heads: items a request; count: P
 };
-// An item that was cut: shares first .. last hold it. item < 0: none ends in this share.
+// An item that was cut: shares first .. last hold it. item < 0: none reaches into this share.
 struct Cut {
-    int item, first;
+    int item, first, last;
 };
 
 // A place on the line: tile of item (request, head).
@@ -142,15 +142,17 @@ class Pieces {
     int length_, next_;
 };
 
-// The item that this share ends and an earlier one began.
+// The item that an earlier share began and this one goes on with.
 __device__ __forceinline__ Cut cut_of(const Shares& s, const Span& span) {
     const Place& b = span.begin;
-    if (b.request >= s.requests || b.tile == 0) return {-1, 0};
-    if (span.end.request == b.request && span.end.head == b.head) return {-1, 0};  // goes on
-    const int item = tiles_of(s.lengths[b.request]) + kItemCost;
-    const int tile_0 = span.before + b.head * item + kItemCost;  // its last unit
-    return {b.request * s.heads + b.head,
-            int((std::int64_t(tile_0 + 1) * span.shares - 1) / span.total)};
+    if (b.request >= s.requests || b.tile == 0) return {-1, 0, 0};
+    const int tiles = tiles_of(s.lengths[b.request]);
+    const int begin = span.before + b.head * (tiles + kItemCost);
+    const auto share_at = [&](int unit) {
+        return int((std::int64_t(unit + 1) * span.shares - 1) / span.total);
+    };
+    return {b.request * s.heads + b.head, share_at(begin + kItemCost),  // tile 0's last unit
+            share_at(begin + kItemCost + tiles - 1)};
 }
 
 // Blocks of a request's tiles, 32 at a time by the lanes of a warp, the next 32 in advance.
