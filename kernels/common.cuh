@@ -13,6 +13,40 @@ using Bf16 = __nv_bfloat16;
 
 constexpr float kE4m3Max = 448.f;  // largest finite E4M3 value
 
+__device__ inline std::uint64_t global_nanoseconds() {
+    std::uint64_t t;
+    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t));
+    return t;
+}
+
+// 16 bytes of global memory, a peer's too, that this SM touches once: past L1. Loads are issued in
+// the order they are written, so that an unrolled loop keeps all of them in flight.
+__device__ inline uint4 load_once(const uint4* p) {
+    uint4 v;
+    asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+                 : "l"(p)
+                 : "memory");
+    return v;
+}
+// The same where `wanted`, else zeros. Predicated rather than branched around: a branch would wait
+// for the load before the next one.
+__device__ inline uint4 load_once_if(const uint4* p, bool wanted) {
+    uint4 v{};
+    asm volatile(
+        "{\n.reg .pred q;\nsetp.ne.u32 q, %5, 0;\n"
+        "@q ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];\n}"
+        : "+r"(v.x), "+r"(v.y), "+r"(v.z), "+r"(v.w)
+        : "l"(p), "r"(unsigned(wanted))
+        : "memory");
+    return v;
+}
+__device__ inline void store_once(uint4* p, uint4 v) {
+    asm volatile("st.global.L1::no_allocate.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(p), "r"(v.x),
+                 "r"(v.y), "r"(v.z), "r"(v.w)
+                 : "memory");
+}
+
 // 16 bytes = 8 BF16 values.
 __device__ inline void load8(const Bf16* p, float (&f)[8]) {
     const uint4 raw = *reinterpret_cast<const uint4*>(p);

@@ -4,12 +4,6 @@
 namespace orrery::kernels {
 namespace {
 
-__device__ inline std::uint64_t global_nanoseconds() {
-    std::uint64_t t;
-    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t));
-    return t;
-}
-
 // SplitMix64: a counter hash.
 __device__ inline std::uint64_t mix(std::uint64_t z) {
     z += 0x9e3779b97f4a7c15ull;

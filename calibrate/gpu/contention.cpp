@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "calibrate/gpu/check.hpp"
+#include "calibrate/gpu/gpu_group.hpp"
 #include "core/error.hpp"
 #include "kernels/probe.hpp"
 
@@ -18,8 +19,14 @@ constexpr std::int64_t kLongestNs = 20'000'000'000;
 
 }  // namespace
 
-BackgroundCommunication::BackgroundCommunication(const Device& device)
-    : from_(kBufferBytes), to_(kBufferBytes), report_(kMostCtas * 24), stop_flag_(256) {
+BackgroundCommunication::BackgroundCommunication(const Device& device, int peer)
+    : from_(kBufferBytes), report_(kMostCtas * 24), stop_flag_(256) {
+    if (peer < 0) {
+        to_ = Buffer(kBufferBytes);
+    } else {
+        const OnGpu on(peer);
+        to_ = Buffer(kBufferBytes);
+    }
     kernels::fill_random(from_.as<void>(), kBufferBytes / 2, kernels::Fill::bf16_normal, 5,
                          device.stream());
     ORRERY_CHECK(cudaMallocHost(reinterpret_cast<void**>(&started_), 4));

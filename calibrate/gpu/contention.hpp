@@ -26,7 +26,9 @@ struct CommunicationReport {
 // Runs the communication kernel on a stream of its own between start() and stop().
 class BackgroundCommunication {
   public:
-    explicit BackgroundCommunication(const Device& device);
+    // Writes to memory of its own, or of GPU `peer` (peer access enabled): half of the bytes it
+    // moves then cross NVLink. The device must be current here and in start() and stop().
+    explicit BackgroundCommunication(const Device& device, int peer = -1);
     ~BackgroundCommunication();
     BackgroundCommunication(const BackgroundCommunication&) = delete;
 

@@ -56,6 +56,14 @@ void measure_scatter(const Session& session);
 // "held_out_gemm_fewer_sms".
 void measure_held_out(const Session& session, std::uint64_t seed,
                       const std::set<std::string>& only);
+// Table "copy": on GPU 0, with the host, between GPUs. What needs two GPUs is left out on one.
+void measure_copy(const Session& session);
+// Tables "collectives", "collective_fits" and "node_collectives": NCCL on 2, 4, 8 and all local
+// GPUs.
+void measure_collectives(const Session& session);
+// Tables "expert_all_to_all" and "expert_contention": our dispatch and combine over NVLink, and
+// GEMMs beside them and beside a kernel that writes to a peer at a set rate.
+void measure_expert_all_to_all(const Session& session);
 
 // The fastest of cuBLASLt's kernels for `c` whose clusters hold at most two CTAs and whose grid
 // keeps to c.sms: what can run between communication CTAs. nullopt where there is none.

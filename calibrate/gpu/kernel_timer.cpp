@@ -28,10 +28,19 @@ void CUPTIAPI on_complete(CUcontext, std::uint32_t, std::uint8_t* buffer, std::s
         if (record->kind == CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL) {
             const auto* k = reinterpret_cast<CUpti_ActivityKernel10*>(record);
             g_records.push_back({k->name ? k->name : "", k->start, k->end, k->streamId,
-                                 k->gridX * k->gridY * k->gridZ, false});
+                                 k->gridX * k->gridY * k->gridZ, false, int(k->deviceId), false});
         } else if (record->kind == CUPTI_ACTIVITY_KIND_MEMSET) {
             const auto* m = reinterpret_cast<CUpti_ActivityMemset4*>(record);
-            g_records.push_back({"memset", m->start, m->end, m->streamId, 0, true});
+            g_records.push_back(
+                {"memset", m->start, m->end, m->streamId, 0, true, int(m->deviceId), false});
+        } else if (record->kind == CUPTI_ACTIVITY_KIND_MEMCPY) {
+            const auto* c = reinterpret_cast<CUpti_ActivityMemcpy6*>(record);
+            g_records.push_back(
+                {"copy", c->start, c->end, c->streamId, 0, false, int(c->deviceId), true});
+        } else if (record->kind == CUPTI_ACTIVITY_KIND_MEMCPY2) {
+            const auto* c = reinterpret_cast<CUpti_ActivityMemcpyPtoP4*>(record);
+            g_records.push_back(
+                {"peer copy", c->start, c->end, c->streamId, 0, false, int(c->deviceId), true});
         }
     }
     std::free(buffer);
@@ -48,6 +57,13 @@ KernelTimer::~KernelTimer() {
     cuptiActivityFlushAll(1);
     cuptiActivityDisable(CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL);
     cuptiActivityDisable(CUPTI_ACTIVITY_KIND_MEMSET);
+}
+
+void KernelTimer::record_copies(bool on) {
+    const auto set = on ? cuptiActivityEnable : cuptiActivityDisable;
+    ORRERY_CHECK(cuptiActivityFlushAll(1));
+    ORRERY_CHECK(set(CUPTI_ACTIVITY_KIND_MEMCPY));
+    ORRERY_CHECK(set(CUPTI_ACTIVITY_KIND_MEMCPY2));
 }
 
 std::vector<KernelRecord> KernelTimer::take() {

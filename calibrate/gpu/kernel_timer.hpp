@@ -13,6 +13,8 @@ struct KernelRecord {
     std::uint32_t stream = 0;
     int ctas = 0;  // of the grid
     bool is_memset = false;
+    int device = 0;
+    bool is_copy = false;  // by a copy engine, or cudaMemcpy's own kernel
 };
 
 // One per process: CUPTI is global. Turn off again with the object.
@@ -24,6 +26,8 @@ class KernelTimer {
     // Records of everything that has ended since the last call, by start time. The caller has
     // synchronised the streams it wants complete.
     std::vector<KernelRecord> take();
+    // Whether copies are recorded too; at first they are not.
+    void record_copies(bool on);
 };
 
 }  // namespace orrery::calibrate

@@ -60,7 +60,9 @@ std::vector<Call> calls_between_probes(const std::vector<KernelRecord>& records)
             open = true;
             continue;
         }
-        if (!open || contains(r.name, "communicate") || contains(r.name, "flush_kernel")) continue;
+        if (!open || contains(r.name, "communicate") || contains(r.name, "flush_kernel") ||
+            contains(r.name, "expert_dispatch") || contains(r.name, "expert_combine"))
+            continue;
         Call& call = calls.back();
         const double us = double(r.end_ns - r.start_ns) / 1000.0;
         call.microseconds += us;
