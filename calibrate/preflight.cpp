@@ -23,7 +23,8 @@ std::string version(int cuda) { return fmt::format("{}.{}", cuda / 1000, cuda % 
 
 std::string without_device(const GpuState& s) {
     if (!s.driver_library)
-        return "no NVIDIA driver: libcuda.so.1 is not found (without a GPU: --from turns "
+        return "no NVIDIA driver: libcuda.so.1 is not found (without a GPU: orrery-calibrate "
+               "--from turns "
                "measurements into a profile)";
     if (s.driver_cuda > 0 && s.driver_cuda / 1000 < s.program_cuda / 1000)
         return fmt::format("the NVIDIA driver speaks CUDA {}, must speak {} or later",

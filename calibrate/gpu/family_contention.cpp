@@ -18,7 +18,6 @@ using K = MemoryOpKind;
 
 constexpr StoppingRule kRule{8, 16, 0.01, 0.15};
 constexpr StoppingRule kShortRule{4, 6, 0.02, 0.05};
-constexpr int kMostClusterCtas = 2;  // what fits between communication CTAs; see README.md
 
 struct Loaded {
     Subject subject;
@@ -122,23 +121,9 @@ void measure(const Session& s, BackgroundCommunication& communication, const Loa
 
 std::optional<GemmAlgorithm> small_cluster_algorithm(const Session& s, const GemmRunner& runner,
                                                      const GemmCase& c) {
-    std::vector<GemmAlgorithm> candidates;
-    const auto collect = [&](const std::vector<GemmAlgorithm>& from) {
-        for (const GemmAlgorithm& a : from)
-            if (cluster_ctas(a.cluster_shape) <= kMostClusterCtas && candidates.size() < 8)
-                candidates.push_back(a);
-    };
-    const auto own = runner.algorithms(c, 64);
-    collect(own);
-    GemmCase whole = c;
-    whole.sms = 0;
-    collect(runner.algorithms(whole, 64));
-    for (std::size_t i = 0; i < std::min<std::size_t>(own.size(), 4); ++i)
-        for (const int shape : {CUBLASLT_CLUSTER_SHAPE_2x1x1, CUBLASLT_CLUSTER_SHAPE_1x2x1})
-            if (const auto a = runner.with_cluster(c, own[i], shape)) candidates.push_back(*a);
     std::optional<GemmAlgorithm> best;
     double least = 0;
-    for (const GemmAlgorithm& a : candidates) {
+    for (const GemmAlgorithm& a : runner.small_cluster_candidates(c)) {
         try {
             const Series r = s.bench.burst(runner.subject(c, a), kShortRule);
             if (r.ctas > c.sms || (best && r.time_us.median >= least)) continue;

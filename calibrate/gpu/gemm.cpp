@@ -145,6 +145,21 @@ std::optional<GemmAlgorithm> GemmRunner::with_cluster(const GemmCase& c,
     return changed;
 }
 
+std::vector<GemmAlgorithm> GemmRunner::small_cluster_candidates(const GemmCase& c) const {
+    std::vector<GemmAlgorithm> candidates;
+    GemmCase whole = c;
+    whole.sms = 0;
+    const auto own = algorithms(c, 64);
+    for (const auto& found : {own, algorithms(whole, 64)})
+        for (const GemmAlgorithm& a : found)
+            if (cluster_ctas(a.cluster_shape) <= kMostClusterCtas && candidates.size() < 8)
+                candidates.push_back(a);
+    for (std::size_t i = 0; i < std::min<std::size_t>(own.size(), 4); ++i)
+        for (const int shape : {CUBLASLT_CLUSTER_SHAPE_2x1x1, CUBLASLT_CLUSTER_SHAPE_1x2x1})
+            if (const auto a = with_cluster(c, own[i], shape)) candidates.push_back(*a);
+    return candidates;
+}
+
 GemmBytes GemmRunner::bytes(const GemmCase& c) const {
     const auto p = problem(c);
     return {p->b_bytes, p->a_bytes, p->b_scale_bytes, p->a_scale_bytes, p->d_bytes};

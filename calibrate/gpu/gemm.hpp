@@ -18,6 +18,9 @@
 
 namespace orrery::calibrate {
 
+// CTAs a cluster may hold to fit between communication CTAs: calibrate/README.md.
+inline constexpr int kMostClusterCtas = 2;
+
 struct GemmAlgorithm {
     cublasLtMatmulAlgo_t algorithm;
     int cluster_shape = 0;  // cublasLtClusterShape_t
@@ -48,6 +51,9 @@ class GemmRunner {
     // `algorithm` with another cluster shape, where cuBLASLt accepts that for `c`.
     std::optional<GemmAlgorithm> with_cluster(const GemmCase& c, const GemmAlgorithm& algorithm,
                                               int cluster_shape) const;
+    // Algorithms for `c` whose clusters fit between communication CTAs; not each of them runs, or
+    // keeps to c.sms.
+    std::vector<GemmAlgorithm> small_cluster_candidates(const GemmCase& c) const;
     // Runs `c` with `algorithm` on operands of the caller's.
     std::function<void(const GemmOperands&, cudaStream_t)> launcher(
         const GemmCase& c, const GemmAlgorithm& algorithm) const;

@@ -17,8 +17,6 @@ using namespace calibrate;
 using K = MemoryOpKind;
 using Bf16 = __nv_bfloat16;
 
-constexpr int kMostClusterCtas = 2;  // what fits between communication CTAs: calibrate/README.md
-
 std::shared_ptr<Buffer> equal_groups(std::int64_t groups, std::int64_t rows) {
     std::vector<std::int32_t> values;
     for (std::int64_t g = 0; g <= groups; ++g) values.push_back(std::int32_t(g * rows / groups));
@@ -42,17 +40,7 @@ Call LayerKernels::call(const Operator& op, std::int64_t sms) {
 }
 
 GemmAlgorithm LayerKernels::small_cluster_algorithm(const GemmCase& c) {
-    std::vector<GemmAlgorithm> candidates;
-    GemmCase whole = c;
-    whole.sms = 0;
-    const auto own = runner_.algorithms(c, 64);
-    for (const auto& found : {own, runner_.algorithms(whole, 64)})
-        for (const GemmAlgorithm& a : found)
-            if (cluster_ctas(a.cluster_shape) <= kMostClusterCtas && candidates.size() < 8)
-                candidates.push_back(a);
-    for (std::size_t i = 0; i < std::min<std::size_t>(own.size(), 4); ++i)
-        for (const int shape : {CUBLASLT_CLUSTER_SHAPE_2x1x1, CUBLASLT_CLUSTER_SHAPE_1x2x1})
-            if (const auto a = runner_.with_cluster(c, own[i], shape)) candidates.push_back(*a);
+    const auto candidates = runner_.small_cluster_candidates(c);
     KernelTimer timer;
     const GemmAlgorithm* best = nullptr;
     double least = 0;
