@@ -103,10 +103,21 @@ void add_memory_tables(const Results& results, std::vector<ProfileTable>& tables
         tables);
 }
 
+void add_decode_tables(const Results& results, std::vector<ProfileTable>& tables) {
+    add_table(results, "attention_decode",
+              {"attention_decode", "attention_decode_scatter", "attention_decode_shapes"},
+              {"sequences", "query_length", "key_length", "query_heads", "key_heads",
+               "query_key_dim", "value_dim", "time_us", "n_samples", "spread", "clock_MHz"},
+              "burst, this project's kernels (kernels/attention_decode.hpp), paged caches rotating "
+              "through device memory",
+              burst, tables);
+}
+
 std::vector<ProfileTable> profile_tables(const Results& results) {
     std::vector<ProfileTable> tables;
     add_gemm_tables(results, tables);
     add_attention_tables(results, tables);
+    add_decode_tables(results, tables);
     add_memory_tables(results, tables);
     add_load_tables(results, tables);
     return tables;

@@ -28,6 +28,7 @@ std::vector<ProfileTable> profile_tables(const Results& results);
 void add_gemm_tables(const Results& results, std::vector<ProfileTable>& tables);
 void add_memory_tables(const Results& results, std::vector<ProfileTable>& tables);
 void add_attention_tables(const Results& results, std::vector<ProfileTable>& tables);
+void add_decode_tables(const Results& results, std::vector<ProfileTable>& tables);
 void add_load_tables(const Results& results, std::vector<ProfileTable>& tables);
 
 // "my_gpu.measured.json, table gemm: cuBLASLt on ...; CUPTI kernel times, median; note".

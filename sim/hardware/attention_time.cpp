@@ -42,10 +42,10 @@ AttentionPass parse_attention_pass(const std::string& text, const std::string& w
 
 AttentionTimes::AttentionTimes(const AcceleratorProfile& profile)
     : all_sms_(profile.sms.value.value()),
-      tiles_{profile.sms.value.value(), profile.copy_bandwidth.value.value()} {
+      tiles_{profile.sms.value.value(), profile.copy_bandwidth.value.value()},
+      decode_(profile) {
     for (const DataTable* table : profile.find_tables("attention")) read_rows(*table);
     for (Curve& curve : curves_) settle(curve);
-    if (const DataTable* table = profile.find_table("attention_decode")) decode_ = *table;
     if (const DataTable* table = profile.find_table("attention_sms")) read_limited(*table);
 }
 
@@ -193,25 +193,8 @@ const AttentionTimes::Curve* AttentionTimes::nearest(const Attention& a) const {
     return best;
 }
 
-std::optional<Estimate> AttentionTimes::decode(const Attention& a, double sms) const {
-    if (!decode_) return std::nullopt;
-    const Operator op{"", a};
-    const double share = sms / all_sms_;
-    const double compute = decode_->numbers[0][decode_->column("compute_TFLOPS")] * 1e12 * share;
-    const double memory =
-        decode_->numbers[0][decode_->column("memory_GBps")] * 1e9 * std::min(1.0, share);
-    Estimate estimate;
-    estimate.time =
-        Seconds(std::max(flops(op).value() / compute, orrery::bytes(op).value() / memory));
-    estimate.origin = decode_->from.origin;
-    const bool latent = a.key_heads == 1 && a.query_key_dim == 576 && a.value_dim == 512;
-    if (!latent || sms < all_sms_) estimate.origin = weakest(estimate.origin, Origin::derived);
-    estimate.rule = latent ? "attention_decode table" : "attention_decode table, other heads";
-    return estimate;
-}
-
 std::optional<Estimate> AttentionTimes::time(const Attention& a, double sms) const {
-    if (a.pass == AttentionPass::decode) return decode(a, sms);
+    if (a.pass == AttentionPass::decode) return decode_.time(a, sms);
     const Curve* curve = nearest(a);
     if (curve == nullptr) return std::nullopt;
     const double tiles = static_cast<double>(a.sequences * a.query_heads) *
@@ -242,6 +225,9 @@ std::vector<AttentionTimes::FamilyErrors> AttentionTimes::leave_one_out() const 
             {fmt::format("{} {} {}/{}", c.pass == AttentionPass::forward ? "forward" : "backward",
                          c.causal ? "causal" : "unmasked", c.query_key_dim, c.value_dim),
              c.from, summarise(errors_of(c))});
+    }
+    for (const DecodeTimes::FamilyErrors& f : decode_.leave_one_out()) {
+        result.push_back({f.name, f.from, f.errors});
     }
     return result;
 }

@@ -13,14 +13,14 @@
 //                       note). On fewer SMs the time is that of all times a measured slowdown,
 //                       linear between SM counts (family "attention_sms": pass, sm, slowdown);
 //                       without one, in proportion to the SMs.
-//   decode              t = max(flops / compute rate, bytes / memory rate) (family
-//                       "attention_decode": compute_TFLOPS, memory_GBps)
+//   decode              hardware/decode_time.hpp
 
 #include <map>
 #include <optional>
 #include <vector>
 
 #include "hardware/attention_tiles.hpp"
+#include "hardware/decode_time.hpp"
 #include "hardware/kernel_table.hpp"
 #include "hardware/operator_time.hpp"
 
@@ -56,7 +56,6 @@ class AttentionTimes {
     void read_rows(const DataTable& table);
     Curve* curve_for(const Attention& attention, const Provenance& from);
     const Curve* nearest(const Attention& attention) const;
-    std::optional<Estimate> decode(const Attention& attention, double sms) const;
     double slowdown(AttentionPass pass, double sms) const;
     void add(Curve& curve, const Attention& shape, double seconds) const;
     void settle(Curve& curve) const;
@@ -68,7 +67,7 @@ class AttentionTimes {
     AttentionTiles tiles_;
     std::vector<Curve> curves_;
     std::map<AttentionPass, std::map<double, double>> limited_;  // SMs -> slowdown
-    std::optional<DataTable> decode_;
+    DecodeTimes decode_;
 };
 
 // Throws InputError naming `where`.
