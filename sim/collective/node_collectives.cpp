@@ -43,8 +43,7 @@ NodeCollectives::NodeCollectives(const ClusterProfile& cluster)
     for (std::size_t i = 0; i < table->rows(); ++i) {
         const auto& row = table->numbers[i];
         const std::string where = fmt::format("{}: rows[{}].kind", table->file, i);
-        Curve& curve = curves_[parse_kind(table->texts[i][kind], where)];
-        curve.ranks = row[ranks];
+        Curve& curve = curves_[parse_kind(table->texts[i][kind], where)][row[ranks]];
         curve.rate = row[rate] * 1e9;
         curve.times[row[bytes]] = row[time] * 1e-6;
     }
@@ -54,11 +53,14 @@ std::optional<double> NodeCollectives::time(CommunicationKind kind, std::int64_t
                                             double sent) const {
     const auto known = curves_.find(kind);
     if (known == curves_.end()) return std::nullopt;
-    const Curve& curve = known->second;
+    const auto asked = static_cast<double>(ranks);
+    auto nearest = known->second.upper_bound(asked);  // then the next fewer, or the fewest measured
+    if (nearest != known->second.begin()) --nearest;
+    const auto& [from_ranks, curve] = *nearest;
     const double least = curve.times.begin()->second;
     const auto hops = [](double n) { return std::ceil(std::log2(n)); };
     return least + (measured(curve.times, sent) - least) * curve.rate / nvlink_ +
-           (hops(static_cast<double>(ranks)) - hops(curve.ranks)) * latency_;
+           (hops(asked) - hops(from_ranks)) * latency_;
 }
 
 }  // namespace orrery

@@ -105,26 +105,33 @@ TEST_F(H800Cost, RingsAcrossNodes) {
     EXPECT_NEAR(cost.time(c, {16, 1}).time.value(), 2e9 * 15 / 16 / 43.5e9 + 8 * 3.7e-6, 1e-12);
 }
 
-// Inside a node: 1 GB * 7/8 at 160 GB/s, 3 latencies of 3.33 us. all_to_all of 56 MB, 8 ranks on 2
-// nodes of 4: 4/7 over the NIC, 3/7 over NVLink. A pipeline send of 58.7 MB between nodes.
+// Inside a node: NCCL on H200, what exceeds the smallest message's time (9.183 us of eight ranks'
+// reduce_scatter, 5.408 of two ranks' send_recv) times 356.709 / 160. 1 GB * 7/8 lies 640118976 of
+// 704643072 bytes past 711.062 us towards 2713.45; 58720256 bytes 41943040 of 50331648 past
+// 80.574 towards 248.639. all_to_all of 56 MB, 8 ranks on 2 nodes of 4: 4/7 over the NIC, 3/7 over
+// NVLink. A pipeline send of 58.7 MB between nodes.
 TEST_F(H800Cost, NodesAndMessages) {
     Communication c{CommunicationKind::reduce_scatter, Group::tensor, 8, Bytes(1e9)};
-    EXPECT_NEAR(cost.time(c, {8, 8}).time.value(), 1e9 * 7 / 8 / 160e9 + 3 * 3.33e-6, 1e-12);
+    const auto scaled = [](double t0, double t) { return (t0 + (t - t0) * 356.709 / 160) * 1e-6; };
+    const double gigabyte = 711.062 + 2002.388 * 640118976 / 704643072;
+    EXPECT_NEAR(cost.time(c, {8, 8}).time.value(), scaled(9.183, gigabyte), 1e-9);
     c = {CommunicationKind::all_to_all, Group::context, 8, Bytes(56e6)};
     EXPECT_NEAR(cost.time(c, {8, 4}).time.value(), 32e6 / 43.5e9 + 3.7e-6, 1e-12);
     c = {CommunicationKind::send_recv, Group::pipeline, 2, Bytes(58720256)};
     EXPECT_NEAR(cost.time(c, {2, 1}).time.value(), 58720256 / 43.5e9 + 3.7e-6, 1e-12);
-    EXPECT_NEAR(cost.time(c, {2, 2}).time.value(), 58720256 / 160e9 + 3.33e-6, 1e-12);
+    const double message = 80.574 + 168.065 * 41943040 / 50331648;
+    EXPECT_NEAR(cost.time(c, {2, 2}).time.value(), scaled(5.408, message), 1e-9);
     EXPECT_EQ(cost.time(c, {1, 1}).time.value(), 0);
     EXPECT_THROW(cost.time(c, {10, 4}), InputError);
 }
 
-// The H100 node, from NCCL on two H200 with the same links. Two ranks gather 2 x 134217728 bytes:
-// each sends half, measured 541.25 us. Eight gather 1 GB: 875 MB each, beyond the largest row of
-// 536,870,912 bytes in 1957.63 us: 1957.63 x 875 / 536.870912 = 3190.57 us, and 3 - 1 more hops of
-// 4.16 us. All-reduce of 131072 bytes over eight: 2 x 131072 x 7/8 = 229376, between 65536 (5.82)
-// and 262144 (7.07): 5.82 + 1.25 x 163840 / 196608 = 6.86167, and 2 hops.
-TEST(H100Node, CollectivesAreNcclsScaledToTheRanks) {
+// The H100 node, from NCCL on 2, 4 and 8 H200 with the same links. Two ranks gather 2 x 134217728
+// bytes: each sends half, measured 543.321 us. Eight gather 1 GB: 875 MB each, between 234,881,024
+// bytes in 722.871 us and 939,524,096 in 2721.71: 722.871 + 1998.839 x 640118976 / 704643072.
+// All-reduce of 131072 bytes over eight: 2 x 131072 x 7/8 = 229376, a third of the way from 114688
+// (17.216) to 458752 (17.536). Sixteen ranks that send as much, 2 x 131072 x 14/15 x 15/16, take
+// eight's curve and one hop of 5.57 us more.
+TEST(H100Node, CollectivesAreNcclsOfAsManyRanks) {
     const CommunicationCost cost(load_cluster("h100_8", kProfiles));
     const auto us = [&](CommunicationKind kind, std::int64_t ranks, double bytes) {
         const Communication c{kind, Group::data, ranks, Bytes(bytes)};
@@ -132,20 +139,22 @@ TEST(H100Node, CollectivesAreNcclsScaledToTheRanks) {
         EXPECT_EQ(estimate.origin, Origin::derived);
         return estimate.time.value() * 1e6;
     };
-    EXPECT_NEAR(us(CommunicationKind::all_gather, 2, 2 * 134217728.0), 541.25, 1e-6);
-    EXPECT_NEAR(us(CommunicationKind::all_gather, 8, 1e9), 1957.63 * 875e6 / 536870912 + 2 * 4.16,
-                1e-6);
-    EXPECT_NEAR(us(CommunicationKind::all_reduce, 8, 131072), 6.861667 + 2 * 4.16, 1e-5);
+    EXPECT_NEAR(us(CommunicationKind::all_gather, 2, 2 * 134217728.0), 543.321, 1e-6);
+    EXPECT_NEAR(us(CommunicationKind::all_gather, 8, 1e9),
+                722.871 + 1998.839 * 640118976 / 704643072, 1e-5);
+    EXPECT_NEAR(us(CommunicationKind::all_reduce, 8, 131072), 17.216 + 0.32 / 3, 1e-5);
+    EXPECT_NEAR(us(CommunicationKind::all_reduce, 16, 131072 * 14.0 / 15), 17.216 + 0.32 / 3 + 5.57,
+                1e-5);
     EXPECT_EQ(us(CommunicationKind::all_reduce, 1, 1e9), 0);
 }
 
-// Half of NVLink's rate: what exceeds the smallest message's 3.62 us takes twice as long.
+// Half of NVLink's rate: what exceeds the smallest message's 4.224 us takes twice as long.
 TEST(H100Node, MeasuredCollectivesScaleWithNvlink) {
     ClusterProfile half = load_cluster("h100_8", kProfiles);
-    half.nvlink_bandwidth.value = BytesPerSecond(361.5e9 / 2);
+    half.nvlink_bandwidth.value = BytesPerSecond(356.709e9 / 2);
     const Communication c{CommunicationKind::all_gather, Group::data, 2, Bytes(2 * 134217728.0)};
     EXPECT_NEAR(CommunicationCost(half).time(c, {2, 2}).time.value() * 1e6,
-                3.62 + 2 * (541.25 - 3.62), 1e-6);
+                4.224 + 2 * (543.321 - 4.224), 1e-6);
 }
 
 // EP64 of DeepSeek-V3: 4 of 8 nodes hold 128 experts, 32 a node; 8 drawn miss a node with
