@@ -32,17 +32,19 @@ bool burst(const TableView& view, std::size_t i) {
     return !view.has("clock") || view.text(i, "clock") == "burst";
 }
 
-// One table of `family` from the tables of the results that have one of `names`.
+// One table of `family` from those of `names` that the results have.
 void add_table(const Results& results, const std::string& family,
                const std::vector<std::string>& names, const std::vector<std::string>& columns,
                const std::string& note, const Keep& keep, std::vector<ProfileTable>& tables) {
+    Table table{family, columns, 0, {}};
+    std::vector<const MeasuredTable*> sources;
     for (const std::string& name : names) {
         const MeasuredTable* from = results.find(name);
-        if (from == nullptr) continue;
-        ProfileTable made{family, {family, columns, 0, {}}, measured_in(*from, note)};
-        add_rows(made.table, from->table, keep);
-        if (!made.table.rows.empty()) tables.push_back(std::move(made));
+        const std::size_t before = table.rows.size();
+        if (from != nullptr) add_rows(table, from->table, keep);
+        if (table.rows.size() > before) sources.push_back(from);
     }
+    if (!sources.empty()) tables.push_back({family, table, measured_in(sources, note)});
 }
 
 // SM counts of the rows, but those less than kApart below another: times are interpolated between
@@ -64,9 +66,25 @@ std::set<double> sm_levels(const Results& results, const std::vector<std::string
 
 }  // namespace
 
+Provenance measured_in(const std::vector<const MeasuredTable*>& tables, const std::string& note) {
+    std::string text;
+    for (std::size_t i = 0; i < tables.size(); ++i) {
+        if (i > 0) text += "; ";
+        text += fmt::format("{}, table {}", tables[i]->file, tables[i]->table.name);
+        const auto same = [&](std::size_t k) {
+            return k < tables.size() && tables[k]->file == tables[i]->file &&
+                   tables[k]->source == tables[i]->source;
+        };
+        std::size_t last = i;
+        for (; same(last + 1); ++last) text += fmt::format(", {}", tables[last + 1]->table.name);
+        text += fmt::format(": {}", tables[i]->source);
+        i = last;
+    }
+    return {Origin::measured, fmt::format("{}; CUPTI kernel times, median; {}", text, note)};
+}
+
 Provenance measured_in(const MeasuredTable& table, const std::string& note) {
-    return {Origin::measured, fmt::format("{}, table {}: {}; CUPTI kernel times, median; {}",
-                                          table.file, table.table.name, table.source, note)};
+    return measured_in(std::vector<const MeasuredTable*>{&table}, note);
 }
 
 double rounded(double value) { return value == 0 ? 0 : std::stod(fmt::format("{:.5g}", value)); }

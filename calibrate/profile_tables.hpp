@@ -32,6 +32,7 @@ void add_decode_tables(const Results& results, std::vector<ProfileTable>& tables
 void add_load_tables(const Results& results, std::vector<ProfileTable>& tables);
 
 // "my_gpu.measured.json, table gemm: cuBLASLt on ...; CUPTI kernel times, median; note".
+Provenance measured_in(const std::vector<const MeasuredTable*>& tables, const std::string& note);
 Provenance measured_in(const MeasuredTable& table, const std::string& note);
 // Values to 5 significant digits.
 double rounded(double value);

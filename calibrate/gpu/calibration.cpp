@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "calibrate/gpu/cudnn_attention.hpp"
 #include "calibrate/gpu/families.hpp"
 #include "calibrate/profile_scalars.hpp"
 #include "core/error.hpp"
@@ -47,7 +48,8 @@ Heading heading(const DeviceInfo& d, const std::string& command) {
             {"date", today()},
             {"driver", d.driver},
             {"cuda", d.cuda},
-            {"library", fmt::format("cuBLASLt {}", cublasLtGetVersion())},
+            {"library", fmt::format("cuBLASLt {}{}{}", cublasLtGetVersion(),
+                                    cudnn_version().empty() ? "" : ", ", cudnn_version())},
             {"timer",
              "CUPTI Activity API: sum of the kernel durations of one call, median; event_us is "
              "CUDA events around the same calls; clock_MHz is the SM clock read by probe kernels "

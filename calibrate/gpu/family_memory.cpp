@@ -2,6 +2,7 @@
 
 #include "calibrate/gpu/families.hpp"
 #include "calibrate/gpu/memory_ops.hpp"
+#include "core/error.hpp"
 
 namespace orrery::calibrate {
 
@@ -39,9 +40,26 @@ void measure_memory(const Session& s) {
 }
 
 void measure_missing(const Session& s, const MissingShapes& shapes) {
+    // A shape that a kernel does not take costs its own row only.
+    const auto attempt = [&](const auto& measure) {
+        try {
+            measure();
+        } catch (const InputError& e) {
+            s.progress(fmt::format("not measured: {}", e.what()));
+        }
+    };
     GemmRunner runner(s.device);
-    for (const GemmCase& c : shapes.gemms) measure_gemm_case(s, runner, c, "gemm");
-    for (const MemoryCase& c : shapes.memory) measure_memory_case(s, c, "memory");
+    for (const GemmCase& c : shapes.gemms)
+        attempt([&] { measure_gemm_case(s, runner, c, "gemm"); });
+    for (const GroupedCase& c : shapes.grouped)
+        attempt([&] { measure_grouped_case(s, c, "grouped_gemm"); });
+    for (const Attention& a : shapes.attention)
+        attempt([&] { measure_attention_cases(s, {a}, "attention"); });
+    for (const Attention& a : shapes.decode)
+        attempt([&] { measure_decode_cases(s, {a}, "attention_decode"); });
+    for (const MemoryCase& c : shapes.memory) attempt([&] { measure_memory_case(s, c, "memory"); });
+    for (const std::string& what : shapes.without_kernel)
+        s.progress(fmt::format("not measured: {}: no kernel", what));
 }
 
 }  // namespace orrery::calibrate

@@ -77,6 +77,11 @@ void add_scenario_options(CLI::App& command, CommandContext& context) {
         ->type_name("KEY=VALUE")
         ->allow_extra_args(false)
         ->take_all();
+    command
+        .add_option("--missing-shapes", context.missing,
+                    "Write the operators that no row of the profile's tables is near, for "
+                    "orrery-calibrate --missing")
+        ->type_name("FILE");
     command.add_option("--out", context.out_dir, "Directory for result.json and other files")
         ->type_name("DIR");
 }

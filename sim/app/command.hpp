@@ -29,6 +29,7 @@ struct CommandContext {
     bool quiet = false;                             // --quiet: no progress, no hints
     std::string color = "auto";                     // --color auto|always|never
     std::vector<std::string> sets;                  // --set key=value, in order
+    std::optional<std::filesystem::path> missing;   // --missing-shapes FILE
     std::optional<std::filesystem::path> profiles;  // --profiles DIR
     ProgramStamp program;                           // version, commit, dirty, command line
     std::ostream& out;                              // answers
@@ -46,8 +47,8 @@ struct CommandContext {
     bool show_progress() const;
 };
 
-// --set and --out, for commands that read a scenario. --format, --quiet, --color and --profiles are
-// added to every command by main.
+// --set, --out and --missing-shapes, for commands that read a scenario. --format, --quiet, --color
+// and --profiles are added to every command by main.
 void add_scenario_options(CLI::App& command, CommandContext& context);
 
 // Each adds one subcommand; its callback writes to context.out, sets context.exit_code, and throws

@@ -34,6 +34,12 @@ void compare(const CompareOptions& options, CommandContext& context) {
               [&](std::size_t i) { progress.show(progress_text(cases, i)); });
     progress.clear();
 
+    std::vector<std::string> missing;
+    for (const ComparedCase& one : cases) {
+        const auto& more = one.result ? one.result->missing_shapes : one.missing_shapes;
+        missing.insert(missing.end(), more.begin(), more.end());
+    }
+    write_missing_shapes(context, missing);
     std::vector<CompareColumn> columns;
     std::string name = options.scenario.string();
     for (ComparedCase& one : cases) {

@@ -7,9 +7,11 @@
 #include <fmt/format.h>
 
 #include "app/command.hpp"
+#include "core/error.hpp"
 #include "report/json_writer.hpp"
 #include "report/text_table.hpp"
 #include "study/profile_answer.hpp"
+#include "study/profile_diff.hpp"
 
 namespace orrery {
 namespace {
@@ -62,18 +64,91 @@ void print_profile(const std::string& name, const CommandContext& context) {
     if (!context.quiet) context.out << "\nsources in full: --format json\n";
 }
 
+std::string ratio_text(double ratio) { return ratio > 0 ? fmt::format("{:.3f}", ratio) : ""; }
+
+void print_diff_json(const ProfileDiff& diff, const CommandContext& context) {
+    JsonWriter json;
+    json.begin_object().field("a", diff.a).field("b", diff.b);
+    json.key("numbers").begin_array();
+    for (const NumberDiff& n : diff.numbers) {
+        json.begin_object().field("name", n.name);
+        for (const auto& [key, entry] : {std::pair{"a", &n.a}, {"b", &n.b}}) {
+            json.key(key).begin_object().field("value", entry->value);
+            json.field("origin", to_string(entry->from.origin));
+            json.field("source", entry->from.source).end_object();
+        }
+        json.field("ratio", n.ratio).end_object();
+    }
+    json.end_array().key("families").begin_array();
+    for (const FamilyDiff& f : diff.families) {
+        json.begin_object().field("family", f.family).field("compared", f.value);
+        json.field("matched", f.matched).field("only_a", f.only_a).field("only_b", f.only_b);
+        json.field("ratio_median", f.median).field("ratio_least", f.least);
+        json.field("ratio_most", f.most).field("farthest", f.farthest).end_object();
+    }
+    context.out << json.end_array().end_object().text();
+}
+
+void print_diff(const std::string& a, const std::string& b, const CommandContext& context) {
+    const ProfileDiff diff = diff_profiles(a, b, context.profile_dir());
+    if (context.format == OutputFormat::json) return print_diff_json(diff, context);
+    context.out << fmt::format("a = {}, b = {}; ratios are b / a\n\n", diff.a, diff.b);
+    TextTable numbers({{"number"},
+                       {"a", Align::right},
+                       {"origin"},
+                       {"b", Align::right},
+                       {"origin"},
+                       {"ratio", Align::right}});
+    const auto origin = [](const ProfileEntry& e) {
+        return e.value.empty() ? std::string() : std::string(to_string(e.from.origin));
+    };
+    for (const NumberDiff& n : diff.numbers) {
+        numbers.add_row(
+            {n.name, n.a.value, origin(n.a), n.b.value, origin(n.b), ratio_text(n.ratio)});
+    }
+    TextTable tables({{"table"},
+                      {"same shapes", Align::right},
+                      {"only a", Align::right},
+                      {"only b", Align::right},
+                      {"compared"},
+                      {"median", Align::right},
+                      {"least", Align::right},
+                      {"most", Align::right},
+                      {"farthest from 1", Align::left, true}});
+    for (const FamilyDiff& f : diff.families) {
+        tables.add_row({f.family, std::to_string(f.matched), std::to_string(f.only_a),
+                        std::to_string(f.only_b), f.value, ratio_text(f.median),
+                        ratio_text(f.least), ratio_text(f.most), f.farthest});
+    }
+    context.out << numbers.render(context.width(), context.use_color()) << '\n'
+                << tables.render(context.width(), context.use_color());
+}
+
 }  // namespace
 
 void add_profile_command(CLI::App& app, CommandContext& context) {
     CLI::App* command = app.add_subcommand(
         "profile", "What a hardware profile holds and where each number came from");
-    auto name = std::make_shared<std::string>();
-    command->add_option("name", *name, "A profile's name or file, or \"list\"")->required();
-    command->callback([name, &context] {
-        if (*name == "list") {
+    auto names = std::make_shared<std::vector<std::string>>();
+    command
+        ->add_option("name", *names,
+                     "A profile's name or file; or \"list\"; or \"diff\" and two accelerators")
+        ->required()
+        ->expected(1, 3);
+    command->callback([names, &context] {
+        const std::string& first = names->front();
+        if (first == "diff") {
+            if (names->size() != 3) throw InputError("profile diff: needs two accelerators");
+            print_diff(names->at(1), names->at(2), context);
+            return;
+        }
+        if (names->size() > 1) {
+            throw InputError(fmt::format("profile {}: takes one name", first));
+        }
+        if (first == "list") {
             print_list(context);
         } else {
-            print_profile(*name, context);
+            print_profile(first, context);
         }
     });
 }

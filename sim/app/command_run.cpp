@@ -6,7 +6,7 @@
 
 #include "app/command.hpp"
 #include "app/output.hpp"
-#include "core/error.hpp"
+#include "core/missing_shapes.hpp"
 #include "core/unit_text.hpp"
 #include "report/input_hash.hpp"
 #include "report/result_json.hpp"
@@ -35,6 +35,20 @@ RunRequest request_of(const RunOptions& options, const CommandContext& context) 
     return request;
 }
 
+// What had no price is listed also where the run ends there.
+RunOutcome simulate(const Scenario& scenario, const RunRequest& request,
+                    const CommandContext& context) {
+    try {
+        RunOutcome outcome = run_scenario(scenario, request);
+        write_missing_shapes(context, outcome.result.missing_shapes);
+        return outcome;
+    } catch (const MissingShapesError& e) {
+        write_missing_shapes(context, e.shapes);
+        if (context.missing) throw;
+        throw InputError(std::string(e.what()) + "; --missing-shapes FILE lists what to measure");
+    }
+}
+
 void run(const RunOptions& options, CommandContext& context) {
     RunRequest request = request_of(options, context);
     check_out_dir(context);
@@ -44,7 +58,7 @@ void run(const RunOptions& options, CommandContext& context) {
     request.progress = [&progress](Seconds now) {
         progress.show("simulated " + to_text(now, 3) + " ...");
     };
-    RunOutcome outcome = run_scenario(scenario, request);
+    RunOutcome outcome = simulate(scenario, request, context);
     outcome.result.program = context.program;
     hash_inputs(outcome.result);
     progress.clear();

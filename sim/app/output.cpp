@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "report/atomic_file.hpp"
+#include "report/missing_shapes.hpp"
 #include "report/text_table.hpp"
 
 namespace orrery {
@@ -39,6 +40,12 @@ void write_out(const CommandContext& context, std::string_view name, std::string
     const fs::path file = *context.out_dir / name;
     write_file(file, text);
     tell_written(context, file);
+}
+
+void write_missing_shapes(const CommandContext& context, const std::vector<std::string>& shapes) {
+    if (!context.missing) return;
+    write_file(*context.missing, missing_shapes_json({shapes.begin(), shapes.end()}));
+    tell_written(context, *context.missing);
 }
 
 ProgressLine::ProgressLine(const CommandContext& context) : context_(context) {}

@@ -21,6 +21,9 @@ void tell_written(const CommandContext& context, const std::filesystem::path& fi
 // Writes DIR/name where --out was given.
 void write_out(const CommandContext& context, std::string_view name, std::string_view text);
 
+// Writes the file of --missing-shapes where it was given.
+void write_missing_shapes(const CommandContext& context, const std::vector<std::string>& shapes);
+
 // One line on stderr that replaces itself; nothing where progress is not shown.
 class ProgressLine {
   public:

@@ -76,6 +76,9 @@ struct RunResult {
     std::vector<std::string>
         notes;  // sentences for the reader: what overflows, what is not modelled
     std::vector<SourceUsed> sources;
+    // Operators priced far from every row of the profile's tables: entries of the file that
+    // `orrery-calibrate --missing` reads, each a JSON object.
+    std::vector<std::string> missing_shapes = {};
     std::vector<InputFile> inputs;
     std::int64_t events = 0;
     std::int64_t operators = 0;        // of all ranks represented, folded or not

@@ -102,6 +102,12 @@ AcceleratorProfile load_file(const fs::path& file, int depth) {
 
 }  // namespace
 
+void prefer(AcceleratorProfile& profile, KernelChoice choice) {
+    const Origin wanted = choice == KernelChoice::own ? Origin::measured : Origin::published;
+    std::stable_partition(profile.tables.begin(), profile.tables.end(),
+                          [&](const DataTable& t) { return t.first_origin == wanted; });
+}
+
 AcceleratorProfile load_accelerator(const std::string& name_or_path, const fs::path& directory) {
     return load_file(profile_file(name_or_path, directory, "accelerators"), 0);
 }

@@ -36,6 +36,12 @@ struct AcceleratorProfile {
     std::vector<const DataTable*> find_tables(std::string_view table_name) const;
 };
 
+// Whose kernels are priced where a profile has both: measured with this project's and the installed
+// libraries' kernels, or what somebody published. Tables of that kind then come first, whatever
+// device they were carried over from.
+enum class KernelChoice : std::uint8_t { own, published };
+void prefer(AcceleratorProfile& profile, KernelChoice choice);
+
 // Loads a profile by name (looked up in `directory`/accelerators, then in `directory`) or by path.
 // Throws InputError.
 AcceleratorProfile load_accelerator(const std::string& name_or_path,

@@ -95,6 +95,7 @@ DataTable read_data_table(const ConfigNode& node, std::string name) {
     table.name = std::move(name);
     table.file = node.file();
     table.from = node.provenance();
+    table.first_origin = table.from.origin;
     for (const ConfigNode& column : node.at("columns").elements()) {
         table.columns.push_back(column.as_string());
     }

@@ -19,6 +19,7 @@ struct DataTable {
     std::string name;  // family: "gemm", "attention", ...
     std::string file;  // where it was read, for messages
     Provenance from;
+    Origin first_origin = Origin::assumed;  // before a rule carried it to another device
     std::vector<std::string> columns;
     std::vector<std::vector<double>> numbers;     // [row][column]; NaN in text columns
     std::vector<std::vector<std::string>> texts;  // [row][column]; empty in numeric columns

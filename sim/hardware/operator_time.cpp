@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
-#include "core/error.hpp"
+#include "core/missing_shapes.hpp"
 #include "hardware/attention_time.hpp"
 #include "hardware/contention.hpp"
+#include "hardware/coverage.hpp"
 #include "hardware/gemm_time.hpp"
 #include "hardware/grouped_gemm_time.hpp"
 #include "hardware/memory_time.hpp"
@@ -20,6 +21,7 @@ struct OperatorTimeModel::Impl {
           attention(profile),
           memory(profile),
           contention(profile),
+          coverage(profile),
           sustained(profile,
                     [this](const Operator& op, double on) { return burst(op, on).time.value(); }) {}
 
@@ -29,6 +31,7 @@ struct OperatorTimeModel::Impl {
     AttentionTimes attention;
     MemoryTimes memory;
     Contention contention;
+    TableCoverage coverage;
     SustainedTimes sustained;
 
     double sms(const Conditions& conditions) const {
@@ -45,10 +48,12 @@ struct OperatorTimeModel::Impl {
     // Roofline times the profile's stated efficiency; refused where it states none.
     Estimate roofline(const Operator& op, Precision precision, double sms) const {
         if (!profile.compute_efficiency) {
-            throw InputError(
+            const auto shape = missing_shape(op, sms, profile.sms.value.value());
+            throw MissingShapesError(
                 fmt::format("{}: no table for operator {} ({}) and no compute_efficiency, must "
                             "have one of them",
-                            profile.name, op.name, to_string(class_of(op))));
+                            profile.name, op.name, to_string(class_of(op))),
+                {shape.value_or("")});
         }
         const auto& peak = precision == Precision::bf16 ? profile.peak_bf16 : profile.peak_fp8;
         const double share = sms / profile.sms.value.value();
@@ -94,6 +99,10 @@ Estimate OperatorTimeModel::time(const Operator& op, const Conditions& condition
     Estimate estimate = impl_->burst(op, sms);
     if (conditions.clock == Clock::sustained) impl_->sustained.apply(estimate, op, sms);
     return estimate;
+}
+
+bool OperatorTimeModel::near(const Operator& op, const Conditions& conditions) const {
+    return impl_->coverage.near(op, impl_->sms(conditions));
 }
 
 Sourced<Ratio> OperatorTimeModel::slowdown(OperatorClass c, const CommunicationLoad& load) const {

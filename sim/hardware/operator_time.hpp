@@ -50,8 +50,11 @@ class OperatorTimeModel {
     OperatorTimeModel(OperatorTimeModel&&) noexcept;
 
     // Time of a compute operator alone on conditions.sms SMs, operands from device memory. Throws
-    // SimulationError for a communication, InputError where the profile has nothing for the class.
+    // SimulationError for a communication, MissingShapesError where the profile has nothing for the
+    // class.
     Estimate time(const Operator& op, const Conditions& conditions) const;
+    // Has some table of the profile a row near the operator (hardware/coverage.hpp)?
+    bool near(const Operator& op, const Conditions& conditions) const;
     // Time beside a communication kernel over time alone on the same SMs, >= 1.
     Sourced<Ratio> slowdown(OperatorClass c, const CommunicationLoad& load) const;
     const AcceleratorProfile& profile() const;

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "core/error.hpp"
+#include "core/missing_shapes.hpp"
 
 namespace orrery {
 namespace {
@@ -76,6 +76,9 @@ void run_cases(std::vector<ComparedCase>& cases, const std::filesystem::path& fi
         try {
             cases[i].result = run_scenario(load_scenario(file, all), request).result;
             any = true;
+        } catch (const MissingShapesError& e) {
+            cases[i].impossible = e.what();
+            cases[i].missing_shapes = e.shapes;
         } catch (const InputError& e) {
             cases[i].impossible = e.what();
         } catch (const SimulationError& e) {

@@ -15,7 +15,8 @@ namespace orrery {
 struct ComparedCase {
     std::vector<std::pair<std::string, std::string>> settings;  // key, value as given
     std::optional<RunResult> result;
-    std::string impossible;  // why there is no result
+    std::string impossible;                        // why there is no result
+    std::vector<std::string> missing_shapes = {};  // where operators had no price
 };
 
 // "plan.schedule=1f1b,zb1p" for every axis; commas inside brackets, braces and quotes belong to the

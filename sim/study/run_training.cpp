@@ -64,6 +64,12 @@ RunOutcome run_scenario(const Scenario& scenario, const RunRequest& request) {
         outcome.result.notes.front() +=
             " " + overflow_advice(scenario, training, simulated.memory, request);
     }
+    if (const std::size_t missing = simulated.missing_shapes.size(); missing > 0) {
+        outcome.result.notes.push_back(fmt::format(
+            "{} operators are priced far from every row of {}'s tables; --missing-shapes FILE "
+            "lists them for orrery-calibrate --missing.",
+            missing, training.spec.accelerator.name));
+    }
     outcome.result.wall_seconds = wall.count();
     outcome.result.inputs = {{scenario.file.string(), ""},
                              {training.model_file.string(), ""},

@@ -12,7 +12,7 @@ namespace orrery {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr int kDeepestBase = 8;  // scenarios stacked on each other
+constexpr std::size_t kDeepestBase = 8;  // scenarios stacked on each other
 
 // Members of `from` over those of `onto`: objects are merged, everything else is replaced.
 void merge(ConfigNode& onto, const ConfigNode& from, const std::string& prefix) {
@@ -28,13 +28,22 @@ void merge(ConfigNode& onto, const ConfigNode& from, const std::string& prefix) 
     }
 }
 
-ConfigNode load_stacked(const fs::path& file, int depth) {
+// `above`: the scenarios that stand on this one.
+ConfigNode load_stacked(const fs::path& file, std::vector<fs::path> above) {
     const ConfigNode own = ConfigNode::load(file);
     if (!own.is_object()) own.fail("must be an object");
     const auto base = own.find("base");
     if (!base) return own;
-    if (depth >= kDeepestBase) base->fail("must not be stacked deeper than 8 scenarios");
-    ConfigNode below = load_stacked(resolve_file(*base, file), depth + 1);
+    std::error_code ec;
+    above.push_back(fs::weakly_canonical(file, ec));
+    const fs::path named = resolve_file(*base, file);
+    const fs::path whole = fs::weakly_canonical(named, ec);
+    if (whole == above.back()) base->fail("must not name the scenario itself");
+    if (std::find(above.begin(), above.end(), whole) != above.end()) {
+        base->fail("must not lead back to a scenario that stands on this one");
+    }
+    if (above.size() > kDeepestBase) base->fail("must not be stacked deeper than 8 scenarios");
+    ConfigNode below = load_stacked(named, above);
     ConfigNode merged = ConfigNode::parse(below.dump(-1), file.string());
     merge(merged, own, "");
     return merged;
@@ -76,7 +85,7 @@ fs::path resolve_file(const ConfigNode& node, const fs::path& scenario) {
 }
 
 Scenario load_scenario(const fs::path& file, const std::vector<std::string>& sets) {
-    Scenario scenario{.file = file, .document = load_stacked(file, 0)};
+    Scenario scenario{.file = file, .document = load_stacked(file, {})};
     if (!sets.empty()) {
         apply(scenario.document, sets);
         std::copy_if(sets.begin(), sets.end(), std::back_inserter(scenario.changed),

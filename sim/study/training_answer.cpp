@@ -87,6 +87,7 @@ RunResult training_answer(const Scenario& scenario, const TrainingScenario& trai
     const std::string overflow = overflow_note(simulated.memory);
     if (!overflow.empty()) result.notes.insert(result.notes.begin(), overflow);
     add_sources(result, training, simulated);
+    result.missing_shapes = simulated.missing_shapes;
     result.events = simulated.events;
     result.operators = simulated.operators;
     result.ranks = simulated.ranks;

@@ -91,6 +91,15 @@ void read_cluster(TrainingReader& reader) {
     } else {
         spec.accelerator = load_accelerator(spec.cluster.accelerator, reader.profiles);
     }
+    if (const auto node = block.find("kernels")) {
+        const std::string kernels = node->as_string();
+        if (kernels != "own" && kernels != "published") {
+            node->fail("must be \"own\" or \"published\"");
+        }
+        prefer(spec.accelerator, kernels == "own" ? KernelChoice::own : KernelChoice::published);
+        spec.kernels = kernels;
+        reader.state("kernels preferred", kernels, given_at(*node));
+    }
     override_count(block, "nodes", spec.cluster.nodes);
     override_count(block, "gpus_per_node", spec.cluster.gpus_per_node);
     override_number(block, "nic_bandwidth", spec.cluster.nic_bandwidth);

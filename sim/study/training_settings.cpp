@@ -124,6 +124,7 @@ void add_cluster(Settings& used, const Scenario& scenario, const TrainingSpec& s
     const ClusterProfile& cluster = spec.cluster;
     used.text("cluster.profile", scenario.document.at("cluster").at("profile").as_string());
     used.text("cluster.accelerator", cluster.accelerator);
+    if (!spec.kernels.empty()) used.text("cluster.kernels", spec.kernels);
     used.integer("cluster.nodes", static_cast<std::int64_t>(cluster.nodes.value.value()));
     used.integer("cluster.gpus_per_node",
                  static_cast<std::int64_t>(cluster.gpus_per_node.value.value()));

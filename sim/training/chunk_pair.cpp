@@ -72,6 +72,7 @@ ChunkPair traced_chunk_pair(const TrainingSpec& spec, const OperatorTimeModel& c
     ReplayInput input;
     PieceFactory pieces(traced, pricing, input);
     write_pair(input, pieces);
+    pricing.check_all_priced();
     ReplayOptions options;
     options.trace.ranks = {0};
     const ReplayResult result = replay(input, options);

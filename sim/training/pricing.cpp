@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "core/missing_shapes.hpp"
+#include "hardware/coverage.hpp"
+
 namespace orrery {
 namespace {
 
@@ -55,6 +58,34 @@ std::uint8_t Pricing::environment(const CommunicationLoad& load) {
     return static_cast<std::uint8_t>(loads_.size() - 1);
 }
 
+// Zero for an operator without a price.
+Seconds Pricing::alone(const Operator& op, const Conditions& conditions, bool noted) {
+    const double all = compute_.profile().sms.value.value();
+    if (!compute_.near(op, conditions)) {
+        const auto shape = missing_shape(op, static_cast<double>(conditions.sms), all);
+        if (shape) missing_.insert(*shape);
+    }
+    try {
+        const Estimate estimate = compute_.time(op, conditions);
+        if (noted) {
+            note(std::string(to_string(class_of(op))), estimate.rule, estimate.origin,
+                 estimate.spread);
+        }
+        return estimate.time;
+    } catch (const MissingShapesError& e) {
+        refused_.push_back(e.what());
+        return Seconds(0);
+    }
+}
+
+void Pricing::check_all_priced() const {
+    if (refused_.empty()) return;
+    const std::set<std::string> distinct(refused_.begin(), refused_.end());
+    std::string line = *distinct.begin();
+    if (distinct.size() > 1) line += fmt::format(" (and {} more operators)", distinct.size() - 1);
+    throw MissingShapesError(line, missing_shapes());
+}
+
 const OperatorDurations& Pricing::durations(const Operator& op, ChunkKind chunk) {
     const auto [it, added] = durations_.try_emplace({op.shape, chunk});
     if (!added) return it->second;
@@ -66,7 +97,7 @@ const OperatorDurations& Pricing::durations(const Operator& op, ChunkKind chunk)
         const bool beside = e > 0 && chunk == ChunkKind::overlapped;
         std::int64_t sms = total_sms;
         if (chunk == ChunkKind::overlapped) sms -= elastic ? load.sms : communication_sms_;
-        const Estimate alone = compute_.time(op, {sms, clock_});
+        const Seconds time = alone(op, {sms, clock_}, e == 0);
         double factor = 1.0;
         if (beside) {
             const Sourced<Ratio> slowdown = compute_.slowdown(c, load);
@@ -76,8 +107,7 @@ const OperatorDurations& Pricing::durations(const Operator& op, ChunkKind chunk)
         }
         // The stream idles between an operator's kernel (or kernels) and the next.
         const Seconds gap = compute_.profile().launch_gap.value * launches(op);
-        it->second.ps[static_cast<std::size_t>(e)] = to_sim_duration(alone.time * factor + gap).ps;
-        if (e == 0) note(std::string(to_string(c)), alone.rule, alone.origin, alone.spread);
+        it->second.ps[static_cast<std::size_t>(e)] = to_sim_duration(time * factor + gap).ps;
     }
     return it->second;
 }

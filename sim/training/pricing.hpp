@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +38,11 @@ class Pricing {
     Origin weakest_origin() const { return weakest_; }
     // One line a rule: "gemm: table ..., interpolated", with the operators it priced.
     std::vector<SourceUsed> sources() const;
+    // Operators that no row of a table is near, refused ones included: entries of the file that
+    // `orrery-calibrate --missing` reads, in order.
+    std::vector<std::string> missing_shapes() const { return {missing_.begin(), missing_.end()}; }
+    // Throws MissingShapesError where an operator has no price; such ones count nothing till then.
+    void check_all_priced() const;
 
   private:
     struct Rule {
@@ -57,6 +63,9 @@ class Pricing {
     std::map<Key, OperatorDurations> durations_;
     std::map<std::pair<std::string, std::string>, Rule> rules_;
     Origin weakest_ = Origin::measured;
+    Seconds alone(const Operator& op, const Conditions& conditions, bool noted);
+    std::set<std::string> missing_;
+    std::vector<std::string> refused_;  // what the time model said, once an operator and condition
 };
 
 }  // namespace orrery

@@ -92,6 +92,7 @@ TrainingResult simulate_training(const TrainingSpec& spec, const TrainingOptions
                     spec.clock, spec.communication_sms);
     JobBuilder job(spec, schedule, pricing);
     const ReplayInput& input = job.build();
+    pricing.check_all_priced();
 
     ReplayOptions replay_options;
     replay_options.fold = spec.fold;
@@ -113,6 +114,7 @@ TrainingResult simulate_training(const TrainingSpec& spec, const TrainingOptions
     result.memory = memory_peak(spec, schedule);
     result.weakest = pricing.weakest_origin();
     result.sources = pricing.sources();
+    result.missing_shapes = pricing.missing_shapes();
     result.events = replayed.events;
     result.segments = replayed.segments;
     result.operators = replayed.operators;

@@ -40,6 +40,7 @@ struct TrainingResult {
     MemoryPeak memory;  // of the fullest rank
     Origin weakest = Origin::measured;
     std::vector<SourceUsed> sources;
+    std::vector<std::string> missing_shapes;  // Pricing::missing_shapes()
     std::int64_t events = 0, segments = 0, operators = 0, ranks = 0, ranks_simulated = 0;
     std::string fingerprint;
     Timeline timeline;  // of the traced ranks; empty without a request
@@ -52,7 +53,8 @@ struct TrainingOptions {
     bool trace_all_micro_batches = false;  // otherwise each traced rank's first and last
 };
 
-// Throws InputError for a plan that cannot run, SimulationError where the replay cannot go on.
+// Throws InputError for a plan that cannot run, MissingShapesError for operators without a price,
+// SimulationError where the replay cannot go on.
 TrainingResult simulate_training(const TrainingSpec& spec, const TrainingOptions& options);
 
 }  // namespace orrery

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/sourced.hpp"
@@ -26,6 +27,7 @@ struct TrainingSpec {
     ModelSpec model;
     ParallelPlan plan;
     AcceleratorProfile accelerator;
+    std::string kernels;  // "own" or "published": tables preferred; empty: the strongest origin
     ClusterProfile cluster;
     std::int64_t sequences = 1;        // per step, over all data-parallel ranks
     std::int64_t sequence_length = 1;  // tokens
