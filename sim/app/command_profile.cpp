@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "app/command.hpp"
 #include "core/error.hpp"
@@ -46,6 +47,8 @@ void print_profile(const std::string& name, const CommandContext& context) {
             json.field("origin", to_string(e.from.origin)).field("source", e.from.source);
             json.end_object();
         }
+        json.end_array().key("missing_tables").begin_array();
+        for (const std::string& family : answer.missing) json.value(family);
         context.out << json.end_array().end_object().text();
         return;
     }
@@ -61,6 +64,9 @@ void print_profile(const std::string& name, const CommandContext& context) {
                       tone);
     }
     context.out << '\n' << table.render(context.width(), context.use_color());
+    if (!answer.missing.empty()) {
+        context.out << fmt::format("\nno tables: {}\n", fmt::join(answer.missing, ", "));
+    }
     if (!context.quiet) context.out << "\nsources in full: --format json\n";
 }
 

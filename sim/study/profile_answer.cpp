@@ -42,6 +42,10 @@ ProfileAnswer accelerator_answer(const std::string& name, const fs::path& profil
     add(answer, "saturating_sms", p.saturating_sms);
     if (p.compute_efficiency) add(answer, "compute_efficiency", *p.compute_efficiency);
     add_tables(answer, p.tables);
+    for (const char* family : {"gemm", "grouped_gemm", "attention", "attention_sms",
+                               "attention_decode", "memory", "sustained", "contention"}) {
+        if (p.find_table(family) == nullptr) answer.missing.emplace_back(family);
+    }
     return answer;
 }
 

@@ -20,6 +20,8 @@ struct ProfileAnswer {
     std::string title;
     std::string accelerator;  // of a cluster, else empty
     std::vector<ProfileEntry> entries;
+    std::vector<std::string> missing =
+        {};  // families that operators are priced from and it has not
 };
 
 // Looks among accelerators, then clusters; a path is read as what it turns out to be. Throws

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "calibrate/surface.hpp"
@@ -29,6 +30,22 @@ TEST(Missing, ReadsGemmsAndMemoryOperators) {
     ASSERT_EQ(s.memory.size(), 1u);
     EXPECT_EQ(s.memory[0].kind, MemoryOpKind::rms_norm);
     EXPECT_EQ(s.memory[0].columns, 7168);
+}
+
+TEST(Missing, ReadsGroupedGemmsAndAttention) {
+    const MissingShapes s = read_missing(with_text(R"({"missing": [
+        {"kind": "grouped_gemm", "layout": "masked", "precision": "fp8_block", "groups": 4,
+         "rows_per_group": 256, "n": 4096, "k": 7168, "sm": 112, "name": "experts_up"},
+        {"kind": "grouped_gemm", "layout": "masked", "precision": "bf16", "groups": 4,
+         "rows_per_group": 256, "n": 4096, "k": 7168},
+        {"kind": "attention", "pass": "backward", "sequences": 1, "query_length": 4096,
+         "key_length": 4096, "query_heads": 128, "key_heads": 128, "query_key_dim": 192,
+         "value_dim": 128, "causal": true, "window": 0}]})"));
+    ASSERT_EQ(s.grouped.size(), 1u);
+    EXPECT_TRUE(s.grouped[0] == (GroupedCase{GroupLayout::masked, 4, 256, 4096, 7168, 112}));
+    ASSERT_EQ(s.attention.size(), 1u);
+    EXPECT_EQ(s.attention[0].pass, AttentionPass::backward);
+    EXPECT_THAT(s.without_kernel, testing::ElementsAre("grouped_gemm in bf16"));
 }
 
 void expect_error(const std::string& text, const std::string& part) {

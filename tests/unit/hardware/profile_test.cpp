@@ -151,7 +151,7 @@ TEST(Profile, AnUnknownNameListsTheKnownOnes) {
         FAIL();
     } catch (const InputError& error) {
         EXPECT_THAT(error.what(), HasSubstr("accelerator = \"h1000\""));
-        EXPECT_THAT(error.what(), HasSubstr("h100_sxm5, h800_sxm5"));
+        EXPECT_THAT(error.what(), HasSubstr("h100_sxm5, "));
     }
 }
 
@@ -167,7 +167,9 @@ TEST(Profile, AFileBesideTheKindsIsFoundByName) {
     std::ofstream(edited.root() / "broken.json") << "{";
     EXPECT_EQ(load_accelerator("my_gpu", edited.root()).title, "mine");
     EXPECT_THAT(profile_names(edited.root(), "accelerators"),
-                testing::ElementsAre("h100_sxm5", "h800_sxm5", "my_gpu", "x"));
+                testing::IsSupersetOf({"h100_sxm5", "my_gpu", "x"}));
+    EXPECT_THAT(profile_names(edited.root(), "accelerators"),
+                testing::Not(testing::Contains("my_gpu.measured")));
     EXPECT_THAT(profile_names(edited.root(), "clusters"),
                 testing::Not(testing::Contains("my_gpu")));
     EXPECT_THROW(load_accelerator("broken", edited.root()), InputError);
