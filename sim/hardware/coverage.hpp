@@ -11,6 +11,7 @@
 // These are the distances beyond which prices count as derived. Runs of many small launches and
 // what has no kernel of its own (attention's helpers) are priced by rule and never missing.
 
+#include <array>
 #include <map>
 #include <optional>
 #include <string>
