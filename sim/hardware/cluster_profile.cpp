@@ -1,5 +1,9 @@
 #include "hardware/cluster_profile.hpp"
 
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+
 namespace orrery {
 
 namespace fs = std::filesystem;
@@ -24,11 +28,28 @@ Sourced<Ratio> count(const ConfigNode& root, const char* key) {
     return node.as_sourced<Ratio>();
 }
 
+// "nodes=16": a number with an origin keeps that form.
+void apply(ConfigNode& root, const std::string& set) {
+    const std::size_t equals = set.find('=');
+    if (equals == std::string::npos || equals == 0) {
+        throw InputError(fmt::format("--set cluster.{}: must be cluster.key=value", set));
+    }
+    const std::string key = set.substr(0, equals);
+    const auto node = key.find('.') == std::string::npos ? root.find(key) : std::nullopt;
+    const bool sourced = node && node->is_object() && node->has("value");
+    root.set(sourced ? key + ".value" : key, set.substr(equals + 1));
+    if (!sourced) return;
+    root.set(key + ".origin", "given");
+    root.set(key + ".source", fmt::format("\"--set cluster.{}\"", key));
+}
+
 }  // namespace
 
-ClusterProfile load_cluster(const std::string& name_or_path, const fs::path& directory) {
+ClusterProfile load_cluster(const std::string& name_or_path, const fs::path& directory,
+                            const std::vector<std::string>& sets) {
     const fs::path file = profile_file(name_or_path, directory, "clusters");
-    const ConfigNode root = ConfigNode::load(file);
+    ConfigNode root = ConfigNode::load(file);
+    for (const std::string& set : sets) apply(root, set);
     ClusterProfile profile;
     profile.name = file.stem().string();
     profile.title = root.at("title").as_string();
@@ -48,6 +69,9 @@ ClusterProfile load_cluster(const std::string& name_or_path, const fs::path& dir
         root.at("nic_efficiency").at("value").fail("must be in (0, 1]");
     }
     profile.price_per_gpu_hour = positive<DollarsPerHour>(root, "price_per_gpu_hour");
+    if (const auto node = root.find("fabric")) {
+        profile.fabric = read_fabric(*node, file.parent_path());
+    }
     if (const auto node = root.find("tables")) {
         profile.tables = read_tables(*node, file.parent_path());
     }

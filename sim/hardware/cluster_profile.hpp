@@ -11,6 +11,7 @@
 #include "core/quantity.hpp"
 #include "core/sourced.hpp"
 #include "hardware/accelerator_profile.hpp"
+#include "hardware/fabric_spec.hpp"
 
 namespace orrery {
 
@@ -27,12 +28,15 @@ struct ClusterProfile {
     Sourced<Seconds> nic_latency;           // end to end across the fabric
     Sourced<Ratio> nic_efficiency;          // achieved over nominal for large messages
     Sourced<DollarsPerHour> price_per_gpu_hour;
-    std::vector<DataTable> tables;  // e.g. "expert_all_to_all": published dispatch/combine rates
+    std::optional<FabricSpec> fabric;  // network between nodes; none: one node alone
+    std::vector<DataTable> tables;     // e.g. "expert_all_to_all": published dispatch/combine rates
     const DataTable* find_table(std::string_view table_name) const;
 };
 
-// Loads a profile by name (looked up in `directory`/clusters) or by path. Throws InputError.
-ClusterProfile load_cluster(const std::string& name_or_path,
-                            const std::filesystem::path& directory);
+// Loads a profile by name (looked up in `directory`/clusters) or by path. `sets` override members
+// of it: "nodes=16", "nic_bandwidth=25 GB/s", "fabric.planes=4"; numbers become `given`. Throws
+// InputError.
+ClusterProfile load_cluster(const std::string& name_or_path, const std::filesystem::path& directory,
+                            const std::vector<std::string>& sets = {});
 
 }  // namespace orrery

@@ -9,6 +9,7 @@
 // all of them; `chips` counts them).
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,8 +66,8 @@ struct TopologyCounts {
 TopologyCounts count(const Topology& topology);
 
 // Bandwidth between the first and the second half of the endpoints by rank, one way: the maximum
-// flow. By max-min's standards an upper bound; routes may reach less.
-BytesPerSecond bisection(const Topology& topology);
+// flow, what single paths may not reach. nullopt for networks of more than 150,000 switch pairs.
+std::optional<BytesPerSecond> bisection(const Topology& topology);
 // Longest of the shortest paths between switches of the fabric, in links, from `samples` of them
 // spread evenly (all where there are fewer).
 std::int64_t switch_diameter(const Topology& topology, std::size_t samples = 64);

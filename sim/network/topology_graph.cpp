@@ -1,6 +1,8 @@
 // Questions about a topology as a graph, answered by Boost.Graph.
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 
 #include <boost/graph/adjacency_list.hpp>
 #include <boost/graph/boykov_kolmogorov_max_flow.hpp>
@@ -10,9 +12,6 @@
 
 #include "core/error.hpp"
 #include "network/topology.hpp"
-
-// Boost's edge iterators hold an optional pair that g++ 12 cannot see through.
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 
 namespace orrery {
 namespace {
@@ -61,28 +60,29 @@ void check_connected(const Topology& topology) {
     }
 }
 
-BytesPerSecond bisection(const Topology& topology) {
+std::optional<BytesPerSecond> bisection(const Topology& topology) {
     const std::size_t source = topology.nodes.size(), sink = source + 1;
-    FlowGraph graph(sink + 1);
     constexpr double kUnit = 1e6;  // of capacity, B/s
-    std::int64_t all = 1;
+    constexpr std::size_t kMostArcs = 150'000;
+    // Which half a node's traffic is of: endpoints alone, and only with the source or sink.
+    std::vector<std::size_t> half(topology.nodes.size(), source + 2);
+    const std::size_t count = topology.endpoints.size() / 2;
+    for (std::size_t i = 0; i < 2 * count; ++i) {
+        half[topology.endpoints[i]] = i < count ? source : sink;
+    }
+    // Endpoints are one with the source or the sink; parallel cables are one arc.
+    std::map<std::pair<std::size_t, std::size_t>, std::int64_t> arcs;
     for (const TopologyLink& link : topology.links) {
-        const auto units = static_cast<std::int64_t>(link.bandwidth.value() * link.health / kUnit);
-        add_both(graph, link.a, link.b, units, units);
-        all += units;
+        const auto end = [&](std::uint32_t node) { return half[node] <= sink ? half[node] : node; };
+        const std::size_t a = end(link.a), b = end(link.b);
+        if (a == b) continue;
+        arcs[std::minmax(a, b)] += std::llround(link.bandwidth.value() * link.health / kUnit);
     }
-    const std::size_t half = topology.endpoints.size() / 2;
-    for (std::size_t i = 0; i < 2 * half; ++i) {
-        const std::uint32_t endpoint = topology.endpoints[i];
-        if (i < half) {
-            add_both(graph, source, endpoint, all, 0);
-        } else {
-            add_both(graph, endpoint, sink, all, 0);
-        }
-    }
-    if (half == 0) return BytesPerSecond(0);
-    return BytesPerSecond(
-        static_cast<double>(boost::boykov_kolmogorov_max_flow(graph, source, sink)) * kUnit);
+    if (count == 0 || arcs.size() > kMostArcs) return std::nullopt;
+    FlowGraph graph(sink + 1);
+    for (const auto& [ends, units] : arcs) add_both(graph, ends.first, ends.second, units, units);
+    const std::int64_t flow = boost::boykov_kolmogorov_max_flow(graph, source, sink);
+    return BytesPerSecond(static_cast<double>(flow) * kUnit);
 }
 
 std::int64_t switch_diameter(const Topology& topology, std::size_t samples) {
