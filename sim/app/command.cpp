@@ -86,4 +86,15 @@ void add_scenario_options(CLI::App& command, CommandContext& context) {
         ->type_name("DIR");
 }
 
+std::vector<std::string> cluster_sets(const std::vector<std::string>& sets) {
+    std::vector<std::string> result;
+    for (const std::string& set : sets) {
+        if (!set.starts_with("cluster.") || set.find('=') == std::string::npos) {
+            throw InputError("--set " + set + ": must be cluster.KEY=VALUE");
+        }
+        result.push_back(set.substr(8));
+    }
+    return result;
+}
+
 }  // namespace orrery

@@ -51,6 +51,10 @@ struct CommandContext {
 // and --profiles are added to every command by main.
 void add_scenario_options(CLI::App& command, CommandContext& context);
 
+// "cluster.nodes=16" to "nodes=16", for commands that read a cluster and no scenario. Throws
+// InputError for another key.
+std::vector<std::string> cluster_sets(const std::vector<std::string>& sets);
+
 // Each adds one subcommand; its callback writes to context.out, sets context.exit_code, and throws
 // InputError or SimulationError. Defined in command_<name>.cpp and listed in main.cpp.
 void add_run_command(CLI::App& app, CommandContext& context);
@@ -60,6 +64,8 @@ void add_model_command(CLI::App& app, CommandContext& context);
 void add_schedule_command(CLI::App& app, CommandContext& context);
 void add_operator_command(CLI::App& app, CommandContext& context);
 void add_profile_command(CLI::App& app, CommandContext& context);
+void add_topology_command(CLI::App& app, CommandContext& context);
+void add_collective_command(CLI::App& app, CommandContext& context);
 void add_routing_command(CLI::App& app, CommandContext& context);
 
 }  // namespace orrery

@@ -61,6 +61,12 @@ ProfileAnswer cluster_answer(const std::string& name, const fs::path& profiles) 
     add(answer, "nic_latency", c.nic_latency);
     add(answer, "nic_efficiency", c.nic_efficiency);
     add(answer, "price_per_gpu_hour", c.price_per_gpu_hour);
+    if (c.fabric) {
+        answer.entries.push_back({"fabric", c.fabric->kind, c.fabric->from});
+        if (c.fabric->same_leaf_latency) {
+            add(answer, "fabric.same_leaf_latency", *c.fabric->same_leaf_latency);
+        }
+    }
     add_tables(answer, c.tables);
     return answer;
 }

@@ -1,0 +1,94 @@
+// orrery topology and orrery collective (as flows) as a user runs them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/config.hpp"
+#include "process.hpp"
+
+namespace orrery {
+namespace {
+
+using testing::HasSubstr;
+
+ConfigNode json_of(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--format", "json"});
+    const ProcessResult result = run_orrery(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.error;
+    return ConfigNode::parse(result.out, "stdout");
+}
+
+void expect_refused(const std::vector<std::string>& arguments, const std::string& message) {
+    const ProcessResult result = run_orrery(arguments);
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.error, HasSubstr(message));
+    EXPECT_EQ(result.out, "");
+}
+
+std::vector<std::string> all_to_all(std::vector<std::string> rest) {
+    std::vector<std::string> arguments = {"collective",      "all_to_all", "--cluster",
+                                          "crossbar_50GBps", "--bytes",    "15 MB"};
+    arguments.insert(arguments.end(), rest.begin(), rest.end());
+    return arguments;
+}
+
+}  // namespace
+
+TEST(TopologyCommand, PrintsCountsAndCostBesideThePublished) {
+    const ConfigNode ft2 = json_of({"topology", "ft2"});
+    EXPECT_EQ(ft2.at("switches").as_integer(), ft2.at("published").at("switches").as_integer());
+    EXPECT_DOUBLE_EQ(ft2.at("bisection").as_number(), 1024 * 50e9);
+    const double cost = ft2.at("cost").at("total").as_number();
+    EXPECT_DOUBLE_EQ(ft2.at("published").at("cost_error").as_number(), cost / 9e6 - 1);
+    EXPECT_THAT(run_orrery({"topology", "slim_fly"}).out, HasSubstr("no power of a prime"));
+}
+
+// What tools print of one machine, and a graph of one's own: two hosts on one switch.
+TEST(TopologyCommand, ReadsFiles) {
+    const std::string data = ORRERY_SOURCE_DIR "/tests/unit/network/data/";
+    EXPECT_EQ(json_of({"topology", data + "dgx_h100_topo_m.txt"}).at("endpoints").as_integer(), 4);
+    EXPECT_EQ(json_of({"topology", data + "two_gpus_nccl.xml"}).at("endpoints").as_integer(), 2);
+    const ConfigNode own = json_of({"topology", data + "two_hosts.json"});
+    EXPECT_EQ(own.at("switches").as_integer(), 1);
+    EXPECT_DOUBLE_EQ(own.at("bisection").as_number(), 25e9);
+    expect_refused({"topology", data + "disconnected.json"}, "b and c are disconnected");
+    expect_refused({"topology", data + "nothing.txt"}, "nothing.txt");
+}
+
+TEST(TopologyCommand, RebuildsAClusterForAnotherSize) {
+    const ConfigNode small =
+        json_of({"topology", "--cluster", "h800_mpft", "--set", "cluster.nodes=64"});
+    EXPECT_EQ(small.at("endpoints").as_integer(), 512);
+    expect_refused({"topology", "--cluster", "h800_mpft", "--set", "cluster.nodes=3000"},
+                   "takes at most 2048");
+    expect_refused({"topology", "torus"}, "must be one of: ft2");
+    expect_refused({"topology"}, "must have either a name or --cluster");
+    expect_refused({"topology", "--cluster", "h800_mpft", "--set", "plan.pp=2"}, "cluster.KEY");
+}
+
+// 16 ranks send 15 MB each at 50 GB/s: 300 us, and 1 us of latency, 15 us with 15 rounds.
+TEST(CollectiveCommand, AllToAllPatterns) {
+    const ConfigNode once = json_of(all_to_all({"--ranks", "16"}));
+    EXPECT_NEAR(once.at("time").as_number(), 301e-6, 1e-11);
+    EXPECT_EQ(once.at("flows").as_integer(), 240);
+    EXPECT_EQ(once.at("solves").as_integer(), 1);
+    EXPECT_NEAR(once.at("bandwidth").as_number(), 15e6 / 301e-6, 1e3);
+    const ConfigNode shifted = json_of(all_to_all({"--ranks", "16", "--pattern", "shifted"}));
+    EXPECT_NEAR(shifted.at("time").as_number(), 315e-6, 1e-11);
+    const auto unequal = all_to_all({"--ranks", "16", "--pattern", "unequal", "--seed", "3"});
+    EXPECT_GT(json_of(unequal).at("time").as_number(), 302e-6);
+    EXPECT_EQ(run_orrery(unequal).out, run_orrery(unequal).out);
+}
+
+TEST(CollectiveCommand, BadRequestsAreOneLine) {
+    expect_refused(all_to_all({"--ranks", "2000"}), "--ranks 2000: must be from 2 to");
+    expect_refused(all_to_all({"--set", "cluster.nodez=3"}), "nodez");
+    expect_refused({"collective", "all_reduce", "--cluster", "crossbar_50GBps", "--ranks", "6",
+                    "--bytes", "1 MB", "--algorithm", "recursive_doubling"},
+                   "power of two");
+    expect_refused({"collective", "send_recv", "--cluster", "crossbar_50GBps", "--bytes", "1 kg"},
+                   "--bytes 1 kg");
+    expect_refused({"collective", "send_recv", "--cluster", "nowhere", "--bytes", "1 MB"},
+                   "is not a profile");
+}
+
+}  // namespace orrery
