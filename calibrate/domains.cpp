@@ -17,6 +17,13 @@ std::int64_t draw(double uniform, double low, double high, std::int64_t step) {
     return std::max<std::int64_t>(step, std::int64_t(std::llround(value / double(step))) * step);
 }
 
+// kernels/norm.cu: a row of 256 warps vectors values, at most 32 warps and 8 vectors.
+bool norm_has(std::int64_t columns) {
+    for (std::int64_t vectors = 1; vectors <= 8; ++vectors)
+        if (columns % (256 * vectors) == 0 && columns / (256 * vectors) <= 32) return true;
+    return false;
+}
+
 }  // namespace
 
 std::optional<GemmCase> gemm_at(Precision precision, std::int64_t sms, const Cube<3>& u) {
@@ -113,7 +120,8 @@ std::optional<MemoryCase> memory_at(const MemoryDomain& d, const Cube<2>& u) {
         d.columns_low == d.columns_high
             ? d.columns_low
             : draw(u[1], double(d.columns_low), double(d.columns_high), d.columns_step)};
-    if (memory_bytes(c) > kLargestBytes) return std::nullopt;
+    const bool norm = c.kind == MemoryOpKind::rms_norm || c.kind == MemoryOpKind::rms_norm_backward;
+    if (memory_bytes(c) > kLargestBytes || (norm && !norm_has(c.columns))) return std::nullopt;
     return c;
 }
 

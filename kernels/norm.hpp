@@ -10,7 +10,7 @@
 
 namespace orrery::kernels {
 
-// x, y: [rows, hidden]; w: [hidden]; rstd: [rows]. hidden is a multiple of 256, at most 16,384.
+// x, y: [rows, hidden]; w: [hidden]; rstd: [rows]. hidden is 256 a b with a <= 32, b <= 8.
 // Bytes moved: 4 * rows * hidden.
 void rms_norm(const __nv_bfloat16* x, const __nv_bfloat16* w, __nv_bfloat16* y, float* rstd,
               std::int64_t rows, std::int64_t hidden, cudaStream_t stream);
