@@ -90,7 +90,8 @@ Provenance measured_in(const MeasuredTable& table, const std::string& note) {
 double rounded(double value) { return value == 0 ? 0 : std::stod(fmt::format("{:.5g}", value)); }
 
 void add_gemm_tables(const Results& results, std::vector<ProfileTable>& tables) {
-    const std::vector<std::string> names = {"gemm", "gemm_grid", "gemm_scatter", "gemm_fewer_sms"};
+    const std::vector<std::string> names = {"gemm", "gemm_grid", "gemm_scatter", "gemm_fewer_sms",
+                                            "gemm_held_out"};
     const std::set<double> levels = sm_levels(results, names);
     add_table(
         results, "gemm", names,

@@ -11,10 +11,14 @@
 #include "core/config.hpp"
 #include "core/error.hpp"
 #include "hardware/operator_time.hpp"
+#include "hardware/grouped_gemm_time.hpp"
 #include "hardware/tile_fit.hpp"
 
 namespace orrery::calibrate {
 namespace {
+
+// Rows of a layout below which its tile constants are not fitted.
+constexpr std::size_t kFewestToFit = 30;
 
 namespace fs = std::filesystem;
 
@@ -126,7 +130,8 @@ class Writer {
         if (const auto tables = existing_ ? existing_->find("tables") : std::nullopt)
             for (const std::string& family : tables->keys())
                 for (const ConfigNode& entry : tables->at(family).elements())
-                    if (!is_marked(entry) || (!measured(family) && family != "gemm_model"))
+                    if (!is_marked(entry) || (!measured(family) && family != "gemm_model" &&
+                                              family != "grouped_gemm_model"))
                         tables_.push_back({family, kept_json(entry)});
         for (const ProfileTable& t : made) tables_.push_back({t.family, table_json(t)});
         group_families();
@@ -192,27 +197,47 @@ class Writer {
         p.tables = read_tables(root.at("tables"), file_.parent_path());
         const double sms = p.sms.value.value();
         const TileDevice device{sms, sms, p.copy_bandwidth.value.value()};
-        Table table{"gemm_model",
-                    {"precision", "TFLOPS", "edge", "launch_us", "wave_us", "bandwidth_fraction",
-                     "rows", "error"},
-                    1,
-                    {}};
+        std::vector<std::pair<std::string, TileFit>> dense, grouped;
+        std::vector<double> dense_rows, grouped_rows;
         for (const Precision of : {Precision::bf16, Precision::fp8_tensor, Precision::fp8_block}) {
             const auto samples = tile_samples(p, of);
             if (samples.empty()) continue;
-            const auto [c, error] = fit_tile_model(samples, device, tile_start(p, of));
-            table.rows.push_back({std::string(to_string(of)), rounded(c.flops_per_second / 1e12),
-                                  rounded(c.edge), rounded(c.launch * 1e6), rounded(c.wave * 1e6),
-                                  rounded(c.bandwidth_fraction), double(samples.size()),
-                                  rounded(error)});
+            dense.emplace_back(to_string(of), fit_tile_model(samples, device, tile_start(p, of)));
+            dense_rows.push_back(double(samples.size()));
+        }
+        for (const GroupLayout of :
+             {GroupLayout::contiguous, GroupLayout::masked, GroupLayout::k_grouped}) {
+            const auto samples = grouped_samples(p, of);
+            if (samples.size() < kFewestToFit) continue;
+            grouped.emplace_back(to_string(of), fit_tile_model(samples, device, grouped_start(p)));
+            grouped_rows.push_back(double(samples.size()));
+        }
+        add_fitted("gemm_model", "precision", "gemm", dense, dense_rows);
+        if (!grouped.empty())
+            add_fitted("grouped_gemm_model", "layout", "grouped_gemm", grouped, grouped_rows);
+    }
+
+    void add_fitted(const char* family, const char* key, const char* rows_of,
+                    const std::vector<std::pair<std::string, TileFit>>& fits,
+                    const std::vector<double>& rows) {
+        Table table{family, {key}, 1, {}};
+        for (const TileColumn& c : tile_columns()) table.columns.push_back(c.name);
+        table.columns.insert(table.columns.end(), {"rows", "error"});
+        for (std::size_t i = 0; i < fits.size(); ++i) {
+            Row row{fits[i].first};
+            for (const TileColumn& c : tile_columns())
+                row.push_back(rounded(fits[i].second.constants.*c.member / c.unit));
+            row.insert(row.end(), {rows[i], rounded(fits[i].second.error)});
+            table.rows.push_back(row);
         }
         const ProfileTable fitted{
-            "gemm_model",
+            family,
             table,
             {Origin::derived,
-             "constants of sim/hardware/tile_model.hpp: least absolute logarithmic error (column "
-             "error: its mean) over the rows of table gemm on all SMs"}};
-        tables_.push_back({"gemm_model", table_json(fitted)});
+             fmt::format("constants of sim/hardware/tile_model.hpp: least absolute logarithmic "
+                         "error (column error: its mean) over the rows of table {} on all SMs",
+                         rows_of)}};
+        tables_.push_back({family, table_json(fitted)});
     }
 
     std::string title() const {

@@ -27,6 +27,7 @@ struct OperatorOptions {
     std::int64_t ranks = 0, ranks_per_node = 0, tokens = 4096, hidden = 7168, top_k = 8,
                  experts = 256, node_limit = 4;
     bool accumulate = false, full_mask = false, fit = false;
+    std::string held_out;  // file
 };
 
 constexpr std::int64_t kMost = 1'000'000'000'000;
@@ -242,7 +243,12 @@ void add_operator_command(CLI::App& app, CommandContext& context) {
     add_communications(*command, o, context);
     CLI::App* check = add_kind(*command, o, "check", "How well each table predicts its own points");
     check->add_flag("--fit", o->fit, "Fit the tile model's constants (table gemm_model) anew");
-    check->callback([o, &context] { print_table_check(o->profile, o->fit, context); });
+    check->add_option("--held-out", o->held_out,
+                      "Prices beside the measurements in this file (orrery-calibrate --held-out)");
+    check->callback([o, &context] {
+        if (!o->held_out.empty()) return print_held_out(o->profile, o->held_out, context);
+        print_table_check(o->profile, o->fit, context);
+    });
 }
 
 }  // namespace orrery

@@ -6,6 +6,7 @@
 
 #include "report/json_writer.hpp"
 #include "report/text_table.hpp"
+#include "study/held_out.hpp"
 #include "study/operator_answer.hpp"
 
 namespace orrery {
@@ -28,8 +29,9 @@ void print_json(const TableCheck& check, const CommandContext& context) {
     }
     json.end_array().key("gemm_model").begin_array();
     for (const FittedRow& f : check.fitted) {
-        json.begin_array(true).value(to_string(f.precision)).value(f.tflops).value(f.edge);
-        json.value(f.launch_us).value(f.wave_us).value(f.bandwidth_fraction).end_array();
+        json.begin_array(true).value(to_string(f.precision));
+        for (const auto& [column, value] : f.constants) json.value(value);
+        json.end_array();
     }
     context.out << json.end_array().end_object().text();
 }
@@ -72,12 +74,48 @@ void print_table_check(const std::string& profile, bool fit, const CommandContex
         context.out << cross.render(context.width(), context.use_color());
     }
     for (const FittedRow& f : check.fitted) {
+        if (&f == &check.fitted.front()) {
+            context.out << "\nrows of table gemm_model as fitted\n";
+            std::string names = "precision";
+            for (const auto& [column, value] : f.constants) names += ", " + column;
+            context.out << names << "\n";
+        }
+        std::string row;
+        for (const auto& [column, value] : f.constants) row += fmt::format(", {:.5g}", value);
+        context.out << fmt::format("[\"{}\"{}]  mean |log| error {:.4f}, now {:.4f}\n",
+                                   to_string(f.precision), row, f.error, f.error_now);
+    }
+}
+
+void print_held_out(const std::string& profile, const std::string& file,
+                    const CommandContext& context) {
+    const HeldOutCheck check = check_held_out(profile, context.profile_dir(), file);
+    if (context.format == OutputFormat::json) {
+        JsonWriter json;
+        json.begin_object().field("profile", profile).field("device", check.device);
+        json.field("date", check.date).key("classes").begin_array();
+        for (const HeldOutClass& c : check.classes) {
+            json.begin_object().field("class", c.name).field("shapes", c.errors.points);
+            json.field("median", c.errors.median).field("p95", c.errors.p95);
+            json.field("mean", c.mean).field("within_10_percent", c.share);
+            json.field("worst", c.worst).field("worst_shape", c.worst_shape).end_object();
+        }
+        context.out << json.end_array().end_object().text();
+        return;
+    }
+    context.out << fmt::format(
+        "# Held-out shapes: {}\n\n"
+        "Prices of profile {} beside measurements on {}, {}, of shapes\nthat no price is read "
+        "from. Error: priced over measured, less one. Aim: median 3 %, 95 % of the shapes\nwithin "
+        "10 %.\n\n"
+        "| class | shapes | median | 95 % | within 10 % | mean | worst | its shape |\n"
+        "|---|--:|--:|--:|--:|--:|--:|---|\n",
+        profile, profile, check.device, check.date);
+    for (const HeldOutClass& c : check.classes) {
         context.out << fmt::format(
-            "{}[\"{}\", {:.1f}, {:.2f}, {:.3f}, {:.3f}, {:.3f}]  mean |log| error {:.4f}, now "
-            "{:.4f}\n",
-            &f == &check.fitted.front() ? "\nrows of table gemm_model as fitted\n" : "",
-            to_string(f.precision), f.tflops, f.edge, f.launch_us, f.wave_us, f.bandwidth_fraction,
-            f.error, f.error_now);
+            "| {} | {} | {} | {} | {:.0f} % | {:+.1f} % | {:+.1f} % | {} |\n", c.name,
+            c.errors.points, percent(c.errors.median), percent(c.errors.p95), 100 * c.share,
+            100 * c.mean, 100 * c.worst, c.worst_shape);
     }
 }
 

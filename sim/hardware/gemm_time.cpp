@@ -13,7 +13,7 @@ namespace {
 
 // A doubled m changes a GEMM's efficiency less than a doubled n or k: leave-one-out over the
 // measured grid is lowest near this ratio and flat around it.
-constexpr KernelTable::Position kScale = {0.7, 1, 1};
+constexpr KernelTable::Position kScale = {0.5, 1, 1, 0};
 // Beyond this distance from every measured point a reading is an extrapolation.
 constexpr double kReach = 1.5;
 // An accumulating table of fewer points than this prices only these points.
@@ -83,14 +83,10 @@ void GemmTimes::read_constants(const AcceleratorProfile& profile) {
     const DataTable* table = profile.find_table("gemm_model");
     if (table == nullptr) return;
     const auto precision = table->column("precision");
-    const auto rate = table->column("TFLOPS"), edge = table->column("edge");
-    const auto launch = table->column("launch_us"), wave = table->column("wave_us");
-    const auto fraction = table->column("bandwidth_fraction");
     for (std::size_t i = 0; i < table->rows(); ++i) {
-        const auto& row = table->numbers[i];
         const std::string where = fmt::format("{}: rows[{}].precision", table->file, i);
-        constants_[parse_precision(table->texts[i][precision], where)] = {
-            row[rate] * 1e12, row[edge], row[launch] * 1e-6, row[wave] * 1e-6, row[fraction]};
+        constants_[parse_precision(table->texts[i][precision], where)] =
+            read_tile_constants(*table, i);
     }
 }
 

@@ -20,8 +20,11 @@ Gemm one_group(const GroupedGemm& g) {
 
 KernelTable::Position position_of(const GroupedGemm& g) {
     return shape_position(static_cast<double>(g.rows) / static_cast<double>(g.groups),
-                          static_cast<double>(g.n), static_cast<double>(g.k));
+                          static_cast<double>(g.n), static_cast<double>(g.k),
+                          static_cast<double>(g.groups));
 }
+
+constexpr KernelTable::Position kOwnScale = {0.7, 1, 1, 0.7}, kPublishedScale = {1, 1, 1, 0};
 
 }  // namespace
 
@@ -48,6 +51,14 @@ GroupLayout parse_layout(const std::string& text, const std::string& where) {
 
 GroupedGemmTimes::GroupedGemmTimes(const AcceleratorProfile& profile, const GemmTimes& dense)
     : dense_(dense) {
+    if (const DataTable* constants = profile.find_table("grouped_gemm_model")) {
+        const auto layout = constants->column("layout");
+        for (std::size_t i = 0; i < constants->rows(); ++i) {
+            own_[parse_layout(constants->texts[i][layout],
+                              fmt::format("{}: rows[{}].layout", constants->file, i))] =
+                read_tile_constants(*constants, i);
+        }
+    }
     for (const DataTable* table : profile.find_tables("grouped_gemm")) read_rows(*table);
     for (auto& [key, known] : families_) known.error = known.table.typical_error();
 }
@@ -56,8 +67,7 @@ void GroupedGemmTimes::read_rows(const DataTable& table) {
     const auto layout = table.column("layout"), precision = table.column("precision");
     const auto groups = table.column("groups"), rows = table.column("rows_per_group");
     const auto n = table.column("n"), k = table.column("k");
-    const bool timed = table.has_column("time_us"), limited = table.has_column("sm");
-    const auto sm = limited ? table.column("sm") : 0;
+    const bool timed = table.has_column("time_us");
     const auto value = table.column(timed ? "time_us" : "TFLOPS");
     for (std::size_t i = 0; i < table.rows(); ++i) {
         const auto& row = table.numbers[i];
@@ -77,20 +87,29 @@ void GroupedGemmTimes::read_rows(const DataTable& table) {
                                          where("precision"), to_string(gemm.precision)));
         }
         const double all_sms = dense_.device().all_sms;
-        const double sms = limited ? row[sm] : all_sms;
+        const double sms = std::min(all_sms, table.number(i, "sm", all_sms));
         Family& known = (sms < all_sms ? limited_ : families_)[{gemm.layout, gemm.precision}];
-        if (known.table.empty()) known.from = table.from;
-        if (known.from.origin != table.from.origin) continue;  // a stronger table has the layout
+        if (known.table.empty()) {
+            known = {table.from, KernelTable(timed ? kOwnScale : kPublishedScale), 0, timed};
+        }
+        // A stronger table has the layout, or another kernel's.
+        if (known.from.origin != table.from.origin || known.own != timed) continue;
         const double time =
             timed ? row[value] * 1e-6 : flops(Operator{"", gemm}).value() / (row[value] * 1e12);
-        known.table.add(position_of(gemm), time / model(gemm, sms));
+        known.table.add(position_of(gemm), time / model(gemm, sms, timed));
     }
 }
 
-double GroupedGemmTimes::model(const GroupedGemm& gemm, double sms) const {
+double GroupedGemmTimes::model(const GroupedGemm& gemm, double sms, bool own) const {
     TileDevice device = dense_.device();
     device.sms = sms;
-    return tile_time(tile_problem(gemm), device, *dense_.constants(gemm.precision));
+    TileProblem problem = tile_problem(gemm);
+    const auto constants = own_.find(gemm.layout);
+    if (!own || constants == own_.end()) {
+        return tile_time(problem, device, *dense_.constants(gemm.precision));
+    }
+    problem.tiles = TileSet::own_grouped;
+    return tile_time(problem, device, constants->second);
 }
 
 std::optional<Estimate> GroupedGemmTimes::time(const GroupedGemm& gemm, double sms) const {
@@ -105,9 +124,9 @@ std::optional<Estimate> GroupedGemmTimes::time(const GroupedGemm& gemm, double s
     auto known = families_.find({gemm.layout, gemm.precision});
     // Rows on fewer SMs, where they are of the same origin as those on all.
     const auto fewer = limited_.find({gemm.layout, gemm.precision});
-    const bool own = !all && fewer != limited_.end() && known != families_.end() &&
-                     fewer->second.from.origin == known->second.from.origin;
-    if (own) known = fewer;
+    const bool there = !all && fewer != limited_.end() && known != families_.end() &&
+                       fewer->second.from.origin == known->second.from.origin;
+    if (there) known = fewer;
     Estimate estimate;
     double factor = 1;
     if (known != families_.end()) {
@@ -124,8 +143,12 @@ std::optional<Estimate> GroupedGemmTimes::time(const GroupedGemm& gemm, double s
         estimate.rule = fmt::format(
             "grouped_gemm table {} {}, {}", to_string(gemm.layout), to_string(gemm.precision),
             reading.distance == 0 ? "published or measured shape" : "interpolated");
-        if (own) estimate.rule += ", on fewer SMs";
-        if (!all && !own && dense) {  // what fewer SMs do to the dense GEMM of one group
+        if (there) {
+            estimate.rule += ", on fewer SMs";
+        } else if (!all && known->second.own) {  // the tile model alone
+            estimate.spread = std::max(estimate.spread, known->second.error);
+            estimate.origin = weakest(estimate.origin, Origin::derived);
+        } else if (!all && dense) {  // what fewer SMs do to the dense GEMM of one group
             factor *= dense->value / dense_.residual(group, dense_.device().all_sms)->value;
             estimate.spread = std::max(estimate.spread, dense->error) + dense->extra;
             estimate.origin = weakest(estimate.origin, Origin::derived);
@@ -140,7 +163,8 @@ std::optional<Estimate> GroupedGemmTimes::time(const GroupedGemm& gemm, double s
             "dense GEMM of one group",
             to_string(gemm.layout), to_string(gemm.precision));
     }
-    estimate.time = Seconds(model(gemm, sms) * factor);
+    const bool own = known != families_.end() && known->second.own;
+    estimate.time = Seconds(model(gemm, sms, own) * factor);
     return estimate;
 }
 

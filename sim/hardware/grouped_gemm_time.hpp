@@ -1,13 +1,18 @@
 #pragma once
 // Grouped GEMMs: the tile model with the tiles of all groups in one grid, times a residual.
 //
-//   t = tile(groups, rows/groups, n, k, S) G(rows/groups, n, k) L(rows/groups, n, k, S)
+//   t = tile(groups, rows/groups, n, k, S) G(rows/groups, n, k, groups) L(rows/groups, n, k, S)
 //
 // G is measured or published / model of the same layout and precision (family "grouped_gemm":
 // columns layout, precision, groups, rows_per_group, n, k and time_us or TFLOPS; optional sm);
 // where no table has the layout, the residual of the dense GEMM of one group's shape. L is the
 // dense GEMM's; rows on fewer SMs than all, where there are any, stand for G and L together on
 // every number of SMs below all.
+//
+// Rows with time_us are this project's kernel: its own tiles (TileSet::own_grouped), constants of
+// family "grouped_gemm_model" (layout, then the columns of gemm_model) where the profile has them,
+// and without rows on fewer SMs L = 1, the tile model alone. Published rates keep the dense
+// constants and know no groups.
 
 #include <map>
 #include <optional>
@@ -34,11 +39,13 @@ class GroupedGemmTimes {
         Provenance from;
         KernelTable table;
         double error = 0;
+        bool own = false;  // this project's kernel
     };
     void read_rows(const DataTable& table);
-    double model(const GroupedGemm& gemm, double sms) const;
+    double model(const GroupedGemm& gemm, double sms, bool own) const;
 
     const GemmTimes& dense_;
+    std::map<GroupLayout, TileConstants> own_;
     std::map<std::pair<GroupLayout, Precision>, Family> families_;
     std::map<std::pair<GroupLayout, Precision>, Family> limited_;  // rows on fewer SMs
 };

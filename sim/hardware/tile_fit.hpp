@@ -22,6 +22,10 @@ struct TileFit {
 
 // Samples of a precision in the strongest "gemm" table of a profile, all SMs.
 std::vector<TileSample> tile_samples(const AcceleratorProfile& profile, Precision precision);
+// The same of a layout of this project's grouped GEMM (rows of "grouped_gemm" with time_us).
+std::vector<TileSample> grouped_samples(const AcceleratorProfile& profile, GroupLayout layout);
+TileConstants grouped_start(const AcceleratorProfile& profile);
+// Constants that `start` leaves at their neutral value stay there.
 TileFit fit_tile_model(const std::vector<TileSample>& samples, const TileDevice& device,
                        const TileConstants& start);
 double tile_error(const std::vector<TileSample>& samples, const TileDevice& device,

@@ -17,35 +17,93 @@ constexpr Tile kTiles[] = {{64, 64},   {64, 128},  {128, 64},  {128, 128}, {128,
                            {192, 192}, {176, 128}, {128, 176}, {320, 128}, {128, 320}};
 constexpr Tile kBlockTiles[] = {{128, 128}};
 constexpr double kSplits[] = {2, 3, 4, 6, 8, 12, 16};
+constexpr double kLeastSplit = 256;  // of k, that a part keeps
+
+std::span<const Tile> tiles_of(const TileProblem& problem) {
+    static constexpr Tile kNarrow[] = {{128, 128}}, kWide[] = {{256, 128}};
+    if (problem.tiles == TileSet::dense) return kTiles;
+    if (problem.tiles == TileSet::block_scaled) return kBlockTiles;
+    return problem.m > 128 ? std::span<const Tile>(kWide) : std::span<const Tile>(kNarrow);
+}
+
+double slower_of(double w, double h) {
+    const double w2 = w * w, h2 = h * h;
+    return std::sqrt(std::sqrt(w2 * w2 + h2 * h2));
+}
+
+// Waves of `count` tiles whose arithmetic takes `work` on an idle device and whose traffic takes
+// `memory`.
+double waves(double count, double work, double memory, const TileDevice& device,
+             const TileConstants& c) {
+    const auto wave = [&](double tiles) {
+        const double busy = tiles / device.all_sms;
+        return slower_of(work * (1 + c.load * busy) + c.wave + c.fill * busy,
+                         memory * tiles / count);
+    };
+    const double full = std::floor(count / device.sms), rest = count - full * device.sms;
+    return (full > 0 ? full * wave(device.sms) : 0) + (rest > 0 ? wave(rest) : 0);
+}
 
 }  // namespace
 
 double tile_time(const TileProblem& problem, const TileDevice& device,
                  const TileConstants& constants) {
     const double rate = constants.flops_per_second / device.all_sms;
-    const double bandwidth = device.copy_bandwidth * constants.bandwidth_fraction;
-    const double results = problem.groups * problem.m * problem.n;
-    const auto unit = [&](const Tile& tile, double k) {
-        const double work = tile.a * tile.b + constants.edge * (tile.a + tile.b);
-        return 2 * k * work / rate + constants.wave;
-    };
+    const double memory = problem.bytes / (device.copy_bandwidth * constants.bandwidth_fraction);
     double best = std::numeric_limits<double>::max();
-    const std::span<const Tile> tiles = problem.precision == Precision::fp8_block
-                                            ? std::span<const Tile>(kBlockTiles)
-                                            : std::span<const Tile>(kTiles);
-    for (const Tile& tile : tiles) {
-        const double count =
-            problem.groups * std::ceil(problem.m / tile.a) * std::ceil(problem.n / tile.b);
-        best = std::min(best, std::ceil(count / device.sms) * unit(tile, problem.k));
+    for (const Tile& tile : tiles_of(problem)) {
+        const double rows = std::ceil(problem.m / tile.a), columns = std::ceil(problem.n / tile.b);
+        const double left = problem.m - (rows - 1) * tile.a;
+        const double share = left > tile.a / 2 ? 1 : 1 - (1 - constants.half) / rows;
+        const double area = tile.a * tile.b + constants.edge * (tile.a + tile.b);
+        const double work = 2 * problem.k * area * share / rate;
+        const double count = problem.groups * rows * columns;
+        const double paired =
+            2 * problem.groups *
+            std::min(std::ceil(rows / 2) * columns, rows * std::ceil(columns / 2));
+        best = std::min(best, waves(paired, work, memory, device, constants));
+        if (paired > count)
+            best = std::min(best, waves(count, work * constants.single, memory, device, constants));
+        if (problem.tiles == TileSet::own_grouped) continue;
         for (const double split : kSplits) {
-            if (count * split > device.sms) break;
-            const double reduce = constants.launch + 8 * split * results / bandwidth;
-            best = std::min(best, unit(tile, problem.k / split) + reduce);
+            if (count * split > 4 * device.sms || problem.k / split < kLeastSplit) break;
+            const double part = work * std::ceil(problem.k / split / 128) * 128 / problem.k;
+            best = std::min(
+                best, constants.split + waves(count * split, part, memory, device, constants));
         }
     }
-    const double memory = problem.bytes / bandwidth;
-    const double work2 = best * best, memory2 = memory * memory;
-    return constants.launch + std::sqrt(std::sqrt(work2 * work2 + memory2 * memory2));
+    return constants.launch + constants.group * problem.groups + best;
+}
+
+std::span<const TileColumn> tile_columns() {
+    using C = TileConstants;
+    static constexpr TileColumn kColumns[] = {
+        {"TFLOPS", &C::flops_per_second, 1e12, true},
+        {"edge", &C::edge, 1, true},
+        {"launch_us", &C::launch, 1e-6, true},
+        {"wave_us", &C::wave, 1e-6, true},
+        {"bandwidth_fraction", &C::bandwidth_fraction, 1, true},
+        {"fill_us", &C::fill, 1e-6, false},
+        {"load", &C::load, 1, false},
+        {"split_us", &C::split, 1e-6, false},
+        {"single", &C::single, 1, false},
+        {"group_us", &C::group, 1e-6, false},
+        {"half", &C::half, 1, false}};
+    return kColumns;
+}
+
+TileConstants read_tile_constants(const DataTable& table, std::size_t row) {
+    TileConstants constants;
+    for (const TileColumn& column : tile_columns()) {
+        if (column.required || table.has_column(column.name)) {
+            constants.*column.member = table.numbers[row][table.column(column.name)] * column.unit;
+        }
+    }
+    return constants;
+}
+
+TileSet tile_set(Precision precision) {
+    return precision == Precision::fp8_block ? TileSet::block_scaled : TileSet::dense;
 }
 
 TileProblem tile_problem(const Gemm& gemm) {
@@ -54,14 +112,14 @@ TileProblem tile_problem(const Gemm& gemm) {
             static_cast<double>(gemm.n),
             static_cast<double>(gemm.k),
             bytes(Operator{"", gemm}).value(),
-            gemm.precision};
+            tile_set(gemm.precision)};
 }
 
 TileProblem tile_problem(const GroupedGemm& gemm) {
     TileProblem problem;
     problem.groups = static_cast<double>(gemm.groups);
     problem.bytes = bytes(Operator{"", gemm}).value();
-    problem.precision = gemm.precision;
+    problem.tiles = tile_set(gemm.precision);
     const double rows = static_cast<double>(gemm.rows) / problem.groups;
     if (gemm.layout == GroupLayout::k_grouped) {
         problem.m = static_cast<double>(gemm.n);

@@ -104,10 +104,11 @@ std::vector<FittedRow> fit_rows(const AcceleratorProfile& profile) {
         const auto samples = tile_samples(profile, p);
         if (samples.empty()) continue;
         const TileFit fit = fit_tile_model(samples, times.device(), tile_start(profile, p));
-        const TileConstants& c = fit.constants;
-        result.push_back({p, c.flops_per_second / 1e12, c.edge, c.launch * 1e6, c.wave * 1e6,
-                          c.bandwidth_fraction, fit.error,
-                          tile_error(samples, times.device(), *times.constants(p))});
+        FittedRow row{p, {}, fit.error, tile_error(samples, times.device(), *times.constants(p))};
+        for (const TileColumn& c : tile_columns()) {
+            row.constants.emplace_back(c.name, fit.constants.*c.member / c.unit);
+        }
+        result.push_back(std::move(row));
     }
     return result;
 }

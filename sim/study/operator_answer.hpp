@@ -46,7 +46,7 @@ struct CrossCheck {
 // A precision's tile constants as fitted anew, a row of table gemm_model.
 struct FittedRow {
     Precision precision = Precision::bf16;
-    double tflops = 0, edge = 0, launch_us = 0, wave_us = 0, bandwidth_fraction = 0;
+    std::vector<std::pair<std::string, double>> constants;  // column, value in its unit
     double error = 0, error_now = 0;  // mean |log(model / measured)|, fitted and in the profile
 };
 struct TableCheck {

@@ -33,6 +33,22 @@ std::vector<std::string> gemm(std::vector<std::string> rest) {
     return arguments;
 }
 
+// The committed report is what the command prints from the committed measurements.
+TEST(OperatorCommand, HeldOutReportIsWhatIsPrinted) {
+    const std::string root = ORRERY_SOURCE_DIR;
+    const ProcessResult result =
+        run_orrery({"operator", "check", "--profile", "h100_sxm5", "--held-out",
+                    root + "/hw_profiles/held_out/h100_sxm5.json"});
+    EXPECT_EQ(result.exit_code, 0) << result.error;
+    EXPECT_EQ(result.out, read_text(root + "/reports/held_out_h100_sxm5.md"));
+}
+
+TEST(OperatorCommand, HeldOutFileMustExist) {
+    expect_refused(
+        {"operator", "check", "--profile", "h100_sxm5", "--held-out", "no_such_file.json"},
+        "no_such_file.json");
+}
+
 }  // namespace
 
 // Rows of the measured table: 761.78 us, 794.83 us on 112 SMs, 1182.81 us in BF16.

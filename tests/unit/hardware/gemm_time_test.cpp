@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <cstdio>
-#include <map>
 
 #include <gtest/gtest.h>
 
@@ -66,31 +65,6 @@ TEST_F(MeasuredGemm, LeaveOneOutOfTheFirstGridAlone) {
         EXPECT_EQ(family.all_sms.points, 72U);
         EXPECT_LE(family.all_sms.median, 0.03) << to_string(family.precision);
         EXPECT_LE(family.all_sms.p95, 0.12) << to_string(family.precision);
-    }
-}
-
-// 100 random shapes a precision that no table holds, measured with the grid: m 16 to 16384, n 512
-// to 131072, k 256 to 32768.
-TEST_F(MeasuredGemm, HeldOutShapes) {
-    const ConfigNode file = ConfigNode::load(kProfiles + "/measured/h100_sxm5_gemm_grid.json");
-    const DataTable held = read_data_table(file.at("tables").at("gemm_held_out"), "held out");
-    std::map<std::string, std::vector<double>> errors;
-    for (std::size_t i = 0; i < held.rows(); ++i) {
-        const auto at = [&](const char* c) {
-            return static_cast<std::int64_t>(held.number(i, c, 0));
-        };
-        const std::string precision = held.text(i, "precision", "");
-        const Gemm gemm{at("m"), at("n"), at("k"), parse_precision(precision, "test")};
-        errors[precision].push_back(time(gemm).time.value() * 1e6 / held.number(i, "time_us", 0) -
-                                    1);
-    }
-    ASSERT_EQ(errors.size(), 3U);
-    for (const auto& [precision, list] : errors) {
-        const ErrorSummary e = summarise(list);
-        std::printf("held out %-10s %3zu shapes  median %4.1f %%  p95 %4.1f %%  worst %4.1f %%\n",
-                    precision.c_str(), e.points, 100 * e.median, 100 * e.p95, 100 * e.worst);
-        EXPECT_LE(e.median, 0.035) << precision;
-        EXPECT_LE(e.p95, 0.16) << precision;
     }
 }
 
