@@ -94,6 +94,7 @@ std::span<const TileColumn> tile_columns() {
 
 TileConstants read_tile_constants(const DataTable& table, std::size_t row) {
     TileConstants constants;
+    constants.split = table.numbers[row][table.column("launch_us")] * 1e-6;
     for (const TileColumn& column : tile_columns()) {
         if (column.required || table.has_column(column.name)) {
             constants.*column.member = table.numbers[row][table.column(column.name)] * column.unit;

@@ -51,7 +51,8 @@ struct TileColumn {
     bool required;
 };
 std::span<const TileColumn> tile_columns();
-// A row of table gemm_model or grouped_gemm_model; what has no column has no effect.
+// A row of table gemm_model or grouped_gemm_model; what has no column has no effect,
+// but that a split costs a launch.
 TileConstants read_tile_constants(const DataTable& table, std::size_t row);
 
 // Which tiles a kernel may take. own_grouped: kernels/grouped_gemm.cu, 256 x 128, or 128 x 128
