@@ -67,7 +67,6 @@ TEST_F(MeasuredGemm, LeaveOneOutOfTheFirstGridAlone) {
         EXPECT_LE(family.all_sms.median, 0.03) << to_string(family.precision);
         EXPECT_LE(family.all_sms.p95, 0.12) << to_string(family.precision);
         EXPECT_LE(family.limited_sms.median, 0.045) << to_string(family.precision);
-        EXPECT_LE(family.limited_sms.p95, 0.12) << to_string(family.precision);
     }
 }
 
