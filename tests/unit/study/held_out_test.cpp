@@ -59,6 +59,7 @@ TEST(HeldOut, TheH100sClassesStayWhereTheyAre) {
                                           "grouped_gemm k_grouped",
                                           "attention forward",
                                           "attention backward",
+                                          "attention decode",
                                           "memory",
                                           "copy"};
     std::set<std::string> found;
