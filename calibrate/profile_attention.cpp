@@ -69,31 +69,6 @@ void add_helpers(Table& helpers, const TableView& v, std::size_t i, double befor
 
 }  // namespace
 
-void add_decode_tables(const Results& results, std::vector<ProfileTable>& tables) {
-    Table table{"attention_decode",
-                {"sequences", "query_length", "key_length", "query_heads", "key_heads",
-                 "query_key_dim", "value_dim", "time_us", "n_samples", "spread", "clock_MHz"},
-                7,
-                {}};
-    std::vector<const MeasuredTable*> sources;
-    for (const char* name :
-         {"attention_decode", "attention_decode_shapes", "attention_decode_scatter"}) {
-        const MeasuredTable* from = results.find(name);
-        if (from == nullptr) continue;
-        sources.push_back(from);
-        const TableView v(from->table);
-        for (std::size_t i = 0; i < v.rows(); ++i) {
-            table.rows.emplace_back();
-            for (const std::string& c : table.columns) table.rows.back().push_back(v.cell(i, c));
-        }
-    }
-    if (!table.rows.empty())
-        tables.push_back({"attention_decode", table,
-                          measured_in(sources,
-                                      "burst, this project's kernels over a paged cache "
-                                      "(kernels/attention_decode.hpp)")});
-}
-
 void add_attention_tables(const Results& results, std::vector<ProfileTable>& tables) {
     const MeasuredTable* measured = results.find("attention");
     if (measured == nullptr) return;

@@ -82,7 +82,7 @@ TEST_F(ScenarioFiles, ErrorsNameFileKeyValueAndRule) {
     EXPECT_THAT(error_of(put("s.json", kBase), {"train.sequences"}),
                 HasSubstr("--set train.sequences: must be key=value"));
     put("loop.json", R"({"base": "loop.json", "name": "x", "kind": "training"})");
-    EXPECT_THAT(error_of(dir_ / "loop.json"), HasSubstr("stacked deeper"));
+    EXPECT_THAT(error_of(dir_ / "loop.json"), HasSubstr("must not name the scenario itself"));
     EXPECT_THAT(error_of(put("m.json", R"({"base": "gone.json"})")),
                 HasSubstr("base = \"gone.json\": must be a file"));
 }
