@@ -11,7 +11,6 @@
 // These are the distances beyond which prices count as derived. Runs of many small launches and
 // what has no kernel of its own (attention's helpers) are priced by rule and never missing.
 
-#include <array>
 #include <map>
 #include <optional>
 #include <string>
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include "hardware/accelerator_profile.hpp"
+#include "hardware/kernel_table.hpp"
 #include "hardware/operator.hpp"
 
 namespace orrery {
@@ -31,7 +31,7 @@ class TableCoverage {
 
   private:
     struct Row {
-        std::array<double, 3> at;  // log2 of the shape
+        KernelTable::Position at;  // log2 of the shape
         double sms;
     };
     using Rows = std::vector<Row>;
