@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "hardware/kernel_table.hpp"
-
 namespace orrery {
 namespace {
 
@@ -79,7 +77,7 @@ void TableCoverage::read_attention(const AcceleratorProfile& profile) {
         for (std::size_t i = 0; i < t->rows(); ++i) {
             rows_[attention_key(t->text(i, "pass", ""), t->number(i, "causal", 1) != 0,
                                 t->number(i, "query_key_dim", 0), t->number(i, "value_dim", 0))]
-                .push_back({{log2_of(t->number(i, length, 1)), 0, 0}, all_sms_});
+                .push_back({{log2_of(t->number(i, length, 1))}, all_sms_});
         }
     }
     for (const DataTable* t : profile.find_tables("attention_decode")) {
