@@ -95,7 +95,7 @@ TEST(OperatorCommand, RefusesInOneLine) {
                    "--kind magic: must be one of: rms_norm");
     expect_refused({"operator", "all_gather", "--ranks", "8", "--bytes", "1 GHz"}, "--bytes 1 GHz");
     expect_refused({"operator", "expert_dispatch", "--ranks", "4096"}, "512 nodes needed");
-    expect_refused({"profile", "a100"}, "profile a100: must be one of: h100_sxm5");
+    expect_refused({"profile", "a100"}, "profile a100: must be one of: a100_sxm4");
 }
 
 TEST(OperatorCommand, ChecksItsTables) {
@@ -104,7 +104,9 @@ TEST(OperatorCommand, ChecksItsTables) {
     for (const ConfigNode& table : check.at("tables").elements()) {
         if (!table.at("table").as_string().starts_with("gemm ")) continue;
         gemm_points += static_cast<std::size_t>(table.at("points").as_integer());
-        EXPECT_LE(table.at("p95").as_number(), 0.12) << table.at("table").as_string();
+        const bool fewer = table.at("table").as_string().ends_with("fewer SMs");
+        EXPECT_LE(table.at("p95").as_number(), fewer ? 0.22 : 0.12)
+            << table.at("table").as_string();
     }
     EXPECT_GE(gemm_points, 270U);
     EXPECT_EQ(check.at("cross_check").size(), 18U);
