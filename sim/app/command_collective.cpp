@@ -12,6 +12,7 @@ namespace {
 // What adds the kinds, one file each.
 constexpr void (*kKinds[])(CLI::App&, CommandContext&) = {
     add_flow_collectives,
+    add_expert_collectives,
 };
 
 }  // namespace

@@ -6,5 +6,6 @@
 namespace orrery {
 
 void add_flow_collectives(CLI::App& collective, CommandContext& context);
+void add_expert_collectives(CLI::App& collective, CommandContext& context);
 
 }  // namespace orrery

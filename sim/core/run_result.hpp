@@ -22,10 +22,11 @@ struct Metric {
 
 // A figure somebody published, to be compared with a metric of the same name; never an input.
 struct PublishedFigure {
-    std::string metric;    // Metric::name
-    double value = 0;      // in the metric's base unit
-    std::string citation;  // where it was printed
-    std::string note;      // how the two differ in meaning, where they do
+    std::string metric;        // Metric::name
+    double value = 0;          // in the metric's base unit
+    std::string citation;      // where it was printed
+    std::string note;          // how the two differ in meaning, where they do
+    bool calibration = false;  // it set the model's constants: shown, not counted as a test of it
 };
 
 using Cell = std::variant<std::monostate, std::string, double, std::int64_t>;
@@ -64,7 +65,7 @@ struct InputFile {
 
 struct RunResult {
     std::string scenario;         // name
-    std::string kind;             // "training" or "serving"
+    std::string kind;             // "training", "serving" or "expert_all_to_all"
     std::string given;            // settings as given (JSON text)
     std::string used;             // settings with every default filled in (JSON text)
     std::vector<Metric> metrics;  // in print order

@@ -72,6 +72,9 @@ ClusterProfile load_cluster(const std::string& name_or_path, const fs::path& dir
     if (const auto node = root.find("fabric")) {
         profile.fabric = read_fabric(*node, file.parent_path());
     }
+    if (const auto node = root.find("expert_all_to_all")) {
+        profile.expert_costs = read_expert_costs(*node);
+    }
     if (const auto node = root.find("tables")) {
         profile.tables = read_tables(*node, file.parent_path());
     }

@@ -11,6 +11,7 @@
 #include "core/quantity.hpp"
 #include "core/sourced.hpp"
 #include "hardware/accelerator_profile.hpp"
+#include "hardware/expert_costs.hpp"
 #include "hardware/fabric_spec.hpp"
 
 namespace orrery {
@@ -28,8 +29,9 @@ struct ClusterProfile {
     Sourced<Seconds> nic_latency;           // end to end across the fabric
     Sourced<Ratio> nic_efficiency;          // achieved over nominal for large messages
     Sourced<DollarsPerHour> price_per_gpu_hour;
-    std::optional<FabricSpec> fabric;  // network between nodes; none: one node alone
-    std::vector<DataTable> tables;     // e.g. "expert_all_to_all": published dispatch/combine rates
+    std::optional<FabricSpec> fabric;         // network between nodes; none: one node alone
+    std::optional<ExpertCosts> expert_costs;  // for ExpertAllToAll
+    std::vector<DataTable> tables;  // e.g. "expert_all_to_all": published dispatch/combine rates
     const DataTable* find_table(std::string_view table_name) const;
 };
 

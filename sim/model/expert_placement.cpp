@@ -44,6 +44,24 @@ ExpertPlacement contiguous_placement(std::int32_t experts, std::int32_t ranks) {
     return make_placement(experts, ranks, std::move(slot_expert));
 }
 
+ExpertPlacement redundant_placement(std::int32_t experts, std::int32_t ranks, std::int32_t slots) {
+    if (ranks < 1 || slots < experts || slots % ranks != 0) {
+        throw InputError(
+            fmt::format("{} expert slots: must be at least the {} experts and a multiple of the {} "
+                        "ranks",
+                        slots, experts, ranks));
+    }
+    std::vector<std::int32_t> slot_expert;
+    std::int32_t next = 0, extra = 0;
+    for (std::int32_t rank = 0; rank < ranks; ++rank) {
+        const std::int64_t until = std::int64_t{experts} * (rank + 1) / ranks;
+        for (std::int32_t slot = 0; slot < slots / ranks; ++slot) {
+            slot_expert.push_back(next < until ? next++ : extra++ % experts);
+        }
+    }
+    return make_placement(experts, ranks, std::move(slot_expert));
+}
+
 std::vector<double> rank_loads(const ExpertPlacement& placement, const std::vector<double>& loads) {
     std::vector<double> result(static_cast<std::size_t>(placement.ranks), 0);
     for (std::size_t e = 0; e < placement.replicas.size(); ++e) {

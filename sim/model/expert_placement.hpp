@@ -25,6 +25,11 @@ ExpertPlacement make_placement(std::int32_t experts, std::int32_t ranks,
 // experts.
 ExpertPlacement contiguous_placement(std::int32_t experts, std::int32_t ranks);
 
+// The same with `slots` of them in all: the ones beyond the experts hold the first experts again,
+// spread over the ranks. Throws InputError: fewer slots than experts, slots that ranks do not
+// divide.
+ExpertPlacement redundant_placement(std::int32_t experts, std::int32_t ranks, std::int32_t slots);
+
 // Load of each rank where an expert's load is spread evenly over its replicas.
 std::vector<double> rank_loads(const ExpertPlacement& placement, const std::vector<double>& loads);
 

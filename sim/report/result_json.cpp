@@ -28,6 +28,7 @@ void write_published(JsonWriter& json, const RunResult& result) {
             if (same_scenario) json.field("error", relative_error(metric->value, figure.value));
         }
         json.field("describes_this_run", same_scenario);
+        json.field("calibration", figure.calibration);
         json.field("citation", figure.citation).field("note", figure.note);
         json.end_object();
     }

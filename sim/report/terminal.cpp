@@ -19,7 +19,7 @@ struct Section {
     std::string_view heading;
 };
 // Which heading a metric stands under; a metric that is not named goes under "Other".
-constexpr std::array<Section, 15> kSections = {{
+constexpr std::array<Section, 19> kSections = {{
     {"step_time", "Time"},
     {"chunk_pair_time", "Time"},
     {"time_1f", "Parts of the step on pipeline rank 0 (they add up to it)"},
@@ -35,6 +35,10 @@ constexpr std::array<Section, 15> kSections = {{
     {"cost", "Whole training run"},
     {"peak_memory", "Memory of the fullest GPU"},
     {"fits_memory", "Memory of the fullest GPU"},
+    {"dispatch_time", "Expert all-to-all"},
+    {"dispatch_bandwidth", "Expert all-to-all"},
+    {"combine_time", "Expert all-to-all"},
+    {"combine_bandwidth", "Expert all-to-all"},
 }};
 
 std::string_view heading_of(const std::string& metric) {
@@ -91,6 +95,11 @@ std::vector<std::string> metric_cells(const RunResult& result, const Metric& met
     }
     cells.emplace_back(to_string(metric.origin));
     return cells;
+}
+
+bool fits_any(const RunResult& result) {
+    return std::any_of(result.published.begin(), result.published.end(),
+                       [](const PublishedFigure& figure) { return figure.calibration; });
 }
 
 // One line a citation, naming the metrics taken from it; then how a figure differs in meaning.
@@ -200,10 +209,11 @@ std::string render_metrics(const RunResult& result, const TerminalStyle& style) 
         for (const std::string& line : wrapped(changed, width)) {
             if (!line.empty()) text += toned("  " + line, Tone::warn, style.color) + "\n";
         }
-        text +=
-            "\n" +
-            toned("Published figures (compared with, never fitted to)", Tone::bold, style.color) +
-            "\n" + citations(result, style);
+        text += "\n" +
+                toned(fits_any(result) ? "Published figures (they set constants of the model)"
+                                       : "Published figures (compared with, never fitted to)",
+                      Tone::bold, style.color) +
+                "\n" + citations(result, style);
     }
     return text + "\n" + origin_legend(result, style);
 }

@@ -36,7 +36,8 @@ std::vector<double> absolute_errors(const std::vector<ValidationReportCase>& cas
     std::vector<double> errors;
     for (const ValidationReportCase& which : cases) {
         for (const Figure& figure : figures_of(which)) {
-            if (figure.metric == nullptr || figure.changed) continue;
+            if (figure.metric == nullptr || figure.changed || figure.published->calibration)
+                continue;
             errors.push_back(std::fabs(figure.error()));
         }
     }
@@ -75,7 +76,8 @@ void add_case(TextTable& table, const ValidationReportCase& which, bool bounded)
         }
         if (bounded)
             cells.push_back(figure.bound ? fmt::format("{:.1f} %", 100 * *figure.bound) : "");
-        cells.push_back(figure.published->citation);
+        cells.push_back((figure.published->calibration ? "(calibration) " : "") +
+                        figure.published->citation);
         table.add_row(std::move(cells), figure.within() ? Tone::plain : Tone::bad);
     }
 }
@@ -153,6 +155,7 @@ std::string validation_json(const std::vector<ValidationReportCase>& cases) {
                 if (figure.bound) json.field("bound", *figure.bound);
                 json.field("within_bound", figure.within());
             }
+            json.field("calibration", figure.published->calibration);
             json.field("citation", figure.published->citation);
             json.field("note", figure.published->note).end_object();
         }

@@ -28,8 +28,8 @@ Metric make_metric(std::string_view name, double value, Origin origin);
 double read_figure(const ConfigNode& node, const MetricKind& kind);
 
 // The `published` block of a scenario: [{"metric", "value", "citation", "id", "note",
-// "calibration"}]. Figures marked as calibration are read and left out: they are inputs, not
-// something to compare with.
+// "calibration"}]. Figures marked as calibration set constants of the model: they are shown beside
+// it and not counted among its errors.
 std::vector<PublishedFigure> read_published(const ConfigNode& node);
 
 }  // namespace orrery

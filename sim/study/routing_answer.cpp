@@ -134,27 +134,10 @@ EplbResult balance(const RoutingQuestion& question, const RoutingAnswer& answer,
     return result;
 }
 
-// Where the experts lie before EPLB: in order, the first ones twice where there are more slots.
+// Where the experts lie before EPLB.
 ExpertPlacement start_of(const RoutingQuestion& question, const GateSpec& gate) {
     if (question.replicas == 0) return contiguous_placement(gate.experts, question.group.ranks);
-    if (question.replicas < gate.experts || question.replicas % question.group.ranks != 0) {
-        throw InputError(
-            fmt::format("--eplb {}: must be at least the {} experts and a multiple of the {} GPUs",
-                        question.replicas, gate.experts, question.group.ranks));
-    }
-    // One redundant slot behind every so many experts.
-    const std::int32_t slots = question.replicas / question.group.ranks;
-    std::vector<std::int32_t> slot_expert;
-    std::int32_t next = 0, extra = 0;
-    for (std::int32_t rank = 0; rank < question.group.ranks; ++rank) {
-        const std::int64_t until =
-            static_cast<std::int64_t>(gate.experts) * (rank + 1) / question.group.ranks;
-        for (std::int32_t slot = 0; slot < slots; ++slot) {
-            const bool own = next < until;
-            slot_expert.push_back(own ? next++ : extra++ % gate.experts);
-        }
-    }
-    return make_placement(gate.experts, question.group.ranks, std::move(slot_expert));
+    return redundant_placement(gate.experts, question.group.ranks, question.replicas);
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 
 #include "core/error.hpp"
 #include "study/overflow_advice.hpp"
-#include "study/run.hpp"
+#include "study/run_kinds.hpp"
 #include "study/training_answer.hpp"
 #include "study/training_scenario.hpp"
 #include "training/step.hpp"
@@ -51,6 +51,7 @@ TrainingResult simulate(const Scenario& scenario, const TrainingSpec& spec,
 }  // namespace
 
 RunOutcome run_scenario(const Scenario& scenario, const RunRequest& request) {
+    if (scenario.kind == "expert_all_to_all") return run_expert_exchange(scenario, request);
     const TrainingScenario training = read_training_scenario(scenario, request.profiles);
     const auto start = std::chrono::steady_clock::now();
     TrainingResult simulated =

@@ -81,7 +81,7 @@ TEST(RoutingCommand, RefusesWhatCannotBe) {
     expect_refused({"--balanced", "--skew", "1"}, "--balanced");
     expect_refused({"--model", "scenarios/models/llama3_8b.json"}, "has no layer with experts");
     expect_refused({"--model", "scenarios/models/deepseek_v3.json", "--top-k", "4"}, "--model");
-    expect_refused({"--eplb", "300"}, "--eplb 300");
+    expect_refused({"--eplb", "300"}, "300 expert slots");
     expect_refused({"--loads", "nowhere.csv"}, "nowhere.csv");
 }
 

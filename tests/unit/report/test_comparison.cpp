@@ -63,6 +63,21 @@ TEST(ValidationTable, PrintsErrorsBoundsAndTheirMedian) {
     EXPECT_FALSE(root.at("cases").at(0).at("figures").at(0).at("within_bound").as_bool());
 }
 
+// A figure that set constants is shown and marked, and its error is not counted: the other's stays.
+TEST(ValidationTable, CalibrationFiguresAreShownAndNotCounted) {
+    RunResult result = sample_result();
+    for (PublishedFigure& figure : result.published) {
+        figure.calibration = figure.metric == "step_time";
+    }
+    const std::vector<ValidationReportCase> cases = {{"a/case", result}};
+    const std::string text = render_validation(cases, {120, false, true});
+    EXPECT_THAT(text, HasSubstr("(calibration) "));
+    EXPECT_THAT(text, HasSubstr("1 figures in 1 cases"));
+    const ConfigNode root = ConfigNode::parse(validation_json(cases), "v.json");
+    const ConfigNode figure = root.at("cases").at(std::size_t{0}).at("figures").at(std::size_t{0});
+    EXPECT_EQ(figure.at("calibration").as_bool(), figure.at("metric").as_string() == "step_time");
+}
+
 TEST(ValidationTable, ChangedCasesHaveNoErrors) {
     std::vector<ValidationReportCase> cases = {{"paper/table_4", sample_result()}};
     cases[0].result.changed = {"plan.pp=8"};

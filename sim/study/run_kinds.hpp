@@ -1,0 +1,11 @@
+#pragma once
+// The runs behind run_scenario() that are no training: one function a kind of scenario.
+
+#include "study/run.hpp"
+
+namespace orrery {
+
+// Kind "expert_all_to_all": {"cluster": {"profile", ...}, "exchange": {...}} (expert_exchange.hpp).
+RunOutcome run_expert_exchange(const Scenario& scenario, const RunRequest& request);
+
+}  // namespace orrery
