@@ -2,8 +2,7 @@
 #include <cmath>
 
 #include "kernels/attention_forward.hpp"
-#include "kernels/attention_wgmma.cuh"
-#include "kernels/common.cuh"
+#include "kernels/attention_parts.cuh"
 
 // A persistent kernel: one CTA an SM, of three warpgroups. A producer thread draws tiles (128
 // queries of one head) from a counter, the longest first, and fills rings of key and value blocks
@@ -17,6 +16,7 @@ namespace {
 
 constexpr int kThreads = 384, kRows = 128, kKeys = 128, kValueDim = 128, kStages = 2;
 constexpr int kProducerRegisters = 40, kConsumerRegisters = 232;
+constexpr int kPanelBytes = 128 * kPanelRowBytes;
 constexpr int kTurn = 1;  // named barriers kTurn and kTurn + 1: a warpgroup's turn to multiply
 constexpr std::int64_t kKeyBytesInL2 = 24 << 20;  // heads run together: their keys stay in L2
 
@@ -82,28 +82,6 @@ struct Turn {
 };
 static_assert(kStages == 2);
 
-// A box of [column, token, sequence] into shared memory.
-__device__ __forceinline__ void copy_tokens(std::uint32_t to, const CUtensorMap* map, int column,
-                                            int token, int sequence, std::uint32_t barrier) {
-    asm volatile(
-        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes "
-        "[%0], [%1, {%3, %4, %5}], [%2];" ::"r"(to),
-        "l"(map), "r"(barrier), "r"(column), "r"(token), "r"(sequence)
-        : "memory");
-}
-__device__ __forceinline__ void arrive(std::uint32_t barrier) {
-    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
-}
-template <int kPanels>
-__device__ __forceinline__ void copy_panels(std::uint32_t to, const CUtensorMap* map, int column,
-                                            int token, int sequence, std::uint32_t barrier) {
-    barrier_expect(barrier, kPanels * kPanelBytes);
-#pragma unroll
-    for (int i = 0; i < kPanels; ++i)
-        copy_tokens(to + i * kPanelBytes, map, column + i * kPanelColumns, token, sequence,
-                    barrier);
-}
-
 template <int kDim>
 __device__ void produce(const CUtensorMap* q_map, const CUtensorMap* k_map,
                         const CUtensorMap* v_map, const Problem& p, Memory<kDim> m) {
@@ -115,19 +93,25 @@ __device__ void produce(const CUtensorMap* q_map, const CUtensorMap* k_map,
         const bool some = index < p.tiles;
         asm volatile("st.shared.b32 [%0], %1;" ::"r"(m.tile()), "r"(some ? index : -1) : "memory");
         if (!some) {
-            arrive(m.q_full());
+            barrier_arrive(m.q_full());
             return;
         }
         const Tile t = tile_at(p, index);
-        copy_panels<kPanels>(m.q(), q_map, t.head * kDim, t.first_query, t.sequence, m.q_full());
+        barrier_expect(m.q_full(), Memory<kDim>::kQBytes);
+        copy_panels<kPanels, kRows>(m.q(), q_map, t.head * kDim, t.first_query, t.sequence,
+                                    m.q_full());
         index = atomicAdd(p.next_tile, 1);
         const int key_head = t.head / p.heads_per_key_head;
         for (int block = t.key_blocks - 1; block >= 0; --block, keys.advance()) {
             const int s = keys.stage, token = block * kKeys;
             barrier_wait(m.k_empty(s), keys.phase ^ 1);
-            copy_panels<kPanels>(m.k(s), k_map, key_head * kDim, token, t.sequence, m.k_full(s));
+            barrier_expect(m.k_full(s), Memory<kDim>::kKBytes);
+            copy_panels<kPanels, kKeys>(m.k(s), k_map, key_head * kDim, token, t.sequence,
+                                        m.k_full(s));
             barrier_wait(m.v_empty(s), keys.phase ^ 1);
-            copy_panels<2>(m.v(s), v_map, key_head * kValueDim, token, t.sequence, m.v_full(s));
+            barrier_expect(m.v_full(s), Memory<kDim>::kVBytes);
+            copy_panels<2, kKeys>(m.v(s), v_map, key_head * kValueDim, token, t.sequence,
+                                  m.v_full(s));
         }
     }
 }
@@ -145,12 +129,6 @@ __device__ __forceinline__ void mask(float (&s)[64], int column, int after_last)
         const int key = i / 4 * 8 + i % 2;
         if (column + key > (i & 2 ? 8 : 0) || key >= after_last) s[i] = -INFINITY;
     }
-}
-
-__device__ __forceinline__ float power_of_two(float x) {
-    float y;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-    return y;
 }
 
 // s becomes the weights exp(scale (s - most)); factor: what was summed so far shrinks by it.
@@ -180,11 +158,6 @@ __device__ __forceinline__ void weigh(float (&s)[64], Rows& rows, float (&factor
     }
 }
 
-__device__ __forceinline__ std::uint32_t pack(float a, float b) {
-    const __nv_bfloat162 pair = __floats2bfloat162_rn(a, b);
-    return *reinterpret_cast<const std::uint32_t*>(&pair);
-}
-
 template <int kDim>
 __device__ __forceinline__ void multiply_scores(float (&s)[64], std::uint64_t q, std::uint64_t k) {
     asm volatile("" : "+l"(q));  // not to be kept in twelve registers throughout
@@ -200,20 +173,6 @@ __device__ __forceinline__ void multiply_values(float (&o)[64], const std::uint3
 #pragma unroll
     for (int i = 0; i < kKeys / 16; ++i) wgmma_weighted(o, w + 4 * i, v + 128 * i, add || i > 0);
     wgmma_commit();
-}
-
-// Lanes of a quad exchange words so that each holds 16 neighbouring bytes.
-__device__ __forceinline__ void gather_in_quad(std::uint32_t (&w)[4], int q) {
-#pragma unroll
-    for (int step = 1; step <= 2; step *= 2)
-#pragma unroll
-        for (int j = 0; j < 4; ++j) {
-            if (j & step) continue;
-            const bool high = q & step;
-            const std::uint32_t got = __shfl_xor_sync(0xffffffffu, high ? w[j] : w[j | step], step);
-            w[j] = high ? got : w[j];
-            w[j | step] = high ? w[j | step] : got;
-        }
 }
 
 // o / sum and the statistics of the thread's two rows; `row`: the first of them in the sequence.
@@ -264,7 +223,7 @@ __device__ void consume(const Problem& p, Memory<kDim> m) {
         asm volatile("bar.arrive %0, 256;" ::"r"(kTurn + to) : "memory");
     };
     const auto leave = [&](std::uint32_t barrier) {
-        if (lane == 0) arrive(barrier);
+        if (lane == 0) barrier_arrive(barrier);
     };
     if (group == 1) give_turn(0);
     Turn keys;  // of the block whose scores come next; its values are one block behind
@@ -309,7 +268,8 @@ __device__ void consume(const Problem& p, Memory<kDim> m) {
             wgmma_fence();
             multiply_scores<kDim>(s, q, summed_along(m.k(keys.stage)));
             barrier_wait(m.v_full(values.stage), values.phase);
-            multiply_values(o, weights, summed_down(m.v(values.stage)), block < t.key_blocks - 2);
+            multiply_values(o, weights, summed_down<kKeys>(m.v(values.stage)),
+                            block < t.key_blocks - 2);
             give_turn(group ^ 1);
             wgmma_wait<1>();
             pin(s);
@@ -327,7 +287,7 @@ __device__ void consume(const Problem& p, Memory<kDim> m) {
         barrier_wait(m.v_full(keys.stage), keys.phase);
         pin(o);
         wgmma_fence();
-        multiply_values(o, weights, summed_down(m.v(keys.stage)), t.key_blocks > 1);
+        multiply_values(o, weights, summed_down<kKeys>(m.v(keys.stage)), t.key_blocks > 1);
         wgmma_wait<0>();
         pin(o);
         leave(m.v_empty(keys.stage));
@@ -366,49 +326,19 @@ __global__ __launch_bounds__(kThreads, 1) void attention_forward_kernel(
     }
 }
 
-using Encode = CUresult (*)(CUtensorMap*, CUtensorMapDataType, cuuint32_t, void*, const cuuint64_t*,
-                            const cuuint64_t*, const cuuint32_t*, const cuuint32_t*,
-                            CUtensorMapInterleave, CUtensorMapSwizzle, CUtensorMapL2promotion,
-                            CUtensorMapFloatOOBfill);
-
-Encode encoder() {
-    static const Encode found = [] {
-        void* entry = nullptr;
-        cudaDriverEntryPointQueryResult result{};
-        if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &entry, 12000,
-                                             cudaEnableDefault, &result) != cudaSuccess ||
-            result != cudaDriverEntryPointSuccess)
-            entry = nullptr;
-        return reinterpret_cast<Encode>(entry);
-    }();
-    return found;
-}
-
-// Boxes of 128 tokens x 64 values of [sequences, tokens, columns]; what is beyond a sequence's
-// tokens reads as zero.
-cudaError_t make_map(CUtensorMap& map, const Bf16* data, std::int64_t sequences,
-                     std::int64_t tokens, std::int64_t columns) {
-    const Encode encode = encoder();
-    if (!encode) return cudaErrorNotSupported;
-    const cuuint64_t sizes[3] = {cuuint64_t(columns), cuuint64_t(tokens), cuuint64_t(sequences)};
-    const cuuint64_t strides[2] = {cuuint64_t(columns) * 2, cuuint64_t(columns * tokens) * 2};
-    const cuuint32_t box[3] = {kPanelColumns, 128, 1}, step[3] = {1, 1, 1};
-    const CUresult r =
-        encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<Bf16*>(data), sizes, strides,
-               box, step, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-               CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-    return r == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
-}
-
 template <int kDim>
 cudaError_t launch(const Bf16* q, const Bf16* k, const Bf16* v, const Problem& p,
                    const AttentionForwardShape& s, cudaStream_t stream) {
     static_assert(Memory<kDim>::kBytes <= 232448);
     CUtensorMap q_map, k_map, v_map;
-    if (const auto e = make_map(q_map, q, s.sequences, s.query_length, s.query_heads * kDim))
+    if (const auto e =
+            make_token_map(q_map, q, s.sequences, s.query_length, s.query_heads * kDim, kRows))
         return e;
-    if (const auto e = make_map(k_map, k, s.sequences, s.key_length, s.key_heads * kDim)) return e;
-    if (const auto e = make_map(v_map, v, s.sequences, s.key_length, s.key_heads * kValueDim))
+    if (const auto e =
+            make_token_map(k_map, k, s.sequences, s.key_length, s.key_heads * kDim, kKeys))
+        return e;
+    if (const auto e =
+            make_token_map(v_map, v, s.sequences, s.key_length, s.key_heads * kValueDim, kKeys))
         return e;
     const auto kernel = attention_forward_kernel<kDim>;
     if (const auto e = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -451,7 +381,7 @@ cudaError_t attention_forward(const Bf16* q, const Bf16* k, const Bf16* v, Bf16*
                     int(std::min(together, heads)),
                     int(tiles),
                     scale,
-                    scale * 1.4426950408889634f,
+                    scale * kLog2e,
                     s.causal};
     return s.query_key_dim == 192 ? launch<192>(q, k, v, p, s, stream)
                                   : launch<128>(q, k, v, p, s, stream);

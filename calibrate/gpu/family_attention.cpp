@@ -10,7 +10,7 @@
 #include "calibrate/gpu/cudnn_attention.hpp"
 #include "calibrate/gpu/families.hpp"
 #include "core/error.hpp"
-#include "kernels/attention_forward.hpp"
+#include "kernels/attention_backward.hpp"
 
 // Operands of a call lie in the arena: what it reads and the backward pass' results in the region
 // of random BF16 values, o, stats and the workspace in the region of results. o and stats are the
@@ -88,8 +88,8 @@ Candidate cudnn_candidate(const Attention& a) {
             0};
 }
 
-// Our own kernel, forward only. Where cuDNN is found its rows are marked and no price is read from
-// them.
+// Our own kernels. A note marks the rows that no price is read from: where cuDNN is found, and on
+// fewer SMs.
 Candidate own_candidate(const Attention& a, int sms) {
     const kernels::AttentionForwardShape shape{a.sequences,
                                                a.query_heads,
@@ -101,14 +101,27 @@ Candidate own_candidate(const Attention& a, int sms) {
                                                a.causal,
                                                0,
                                                sms};
-    const Launch launch = [shape](const std::array<char*, kParts>& p, cudaStream_t stream) {
-        const auto bf16 = [&](Part part) { return reinterpret_cast<__nv_bfloat16*>(p[part]); };
-        ORRERY_CHECK(kernels::attention_forward(bf16(kQ), bf16(kK), bf16(kV), bf16(kO),
-                                                reinterpret_cast<float*>(p[kStats]), shape,
-                                                p[kWorkspace], stream));
+    using Pointers = std::array<char*, kParts>;
+    const auto bf16 = [](const Pointers& p, Part part) {
+        return reinterpret_cast<__nv_bfloat16*>(p[part]);
     };
-    return {kOwn,    cudnn_version().empty() ? "" : "beside cuDNN", launch,
-            nullptr, kernels::kAttentionForwardWorkspace,           sms};
+    const auto stats = [](const Pointers& p) { return reinterpret_cast<float*>(p[kStats]); };
+    const Launch forward = [=](const Pointers& p, cudaStream_t stream) {
+        ORRERY_CHECK(kernels::attention_forward(bf16(p, kQ), bf16(p, kK), bf16(p, kV), bf16(p, kO),
+                                                stats(p), shape, p[kWorkspace], stream));
+    };
+    const Launch backward = [=](const Pointers& p, cudaStream_t stream) {
+        ORRERY_CHECK(kernels::attention_backward(bf16(p, kQ), bf16(p, kK), bf16(p, kV), bf16(p, kO),
+                                                 bf16(p, kDo), stats(p), bf16(p, kDq), bf16(p, kDk),
+                                                 bf16(p, kDv), shape, p[kWorkspace], stream));
+    };
+    return {
+        kOwn,
+        cudnn_version().empty() ? "" : "beside cuDNN",
+        forward,
+        backward,
+        std::max(kernels::kAttentionForwardWorkspace, kernels::attention_backward_workspace(shape)),
+        sms};
 }
 
 Subject attention_subject(const Session& s, const Attention& a, const Candidate& c) {
@@ -154,6 +167,9 @@ Row row_key(const Session& s, const Attention& a, const std::string& library,
             note};
 }
 
+// Mangled names run to 200 characters: their heads tell the kernels apart.
+std::string short_name(const std::string& kernel) { return kernel.substr(0, 96); }
+
 // One row a call in table `name`, one a kernel of it in "attention_kernels".
 void measure_candidate(const Session& s, const Attention& a, const Candidate& c,
                        const std::string& name) {
@@ -184,11 +200,12 @@ void measure_candidate(const Session& s, const Attention& a, const Candidate& c,
                        "ctas"},
                       13,
                       {}};
-    const Table kernels{name + "_kernels",
-                        {"library", "pass", "sequences", "query_length", "query_heads", "key_heads",
-                         "query_key_dim", "value_dim", "sm", "note", "position", "kernel", "time_us"},
-                        11,
-                        {}};
+    const Table kernels{
+        name + "_kernels",
+        {"library", "pass", "sequences", "query_length", "query_heads", "key_heads",
+         "query_key_dim", "value_dim", "sm", "note", "position", "kernel", "time_us"},
+        11,
+        {}};
     Row row = row_key(s, a, c.library, c.note, c.sms);
     if (s.journal.has(name, row)) return;
     const Series r = s.bench.burst(attention_subject(s, a, c), s.rule);
@@ -204,7 +221,7 @@ void measure_candidate(const Session& s, const Attention& a, const Candidate& c,
                        row[10],  // sm
                        c.note,
                        double(i),
-                       r.kernels[i].name,
+                       short_name(r.kernels[i].name),
                        r.kernels[i].time_us};
         if (!s.journal.has(kernels.name, part)) s.journal.add(kernels, part);
     }
@@ -212,9 +229,10 @@ void measure_candidate(const Session& s, const Attention& a, const Candidate& c,
         r.kernels.begin(), r.kernels.end(),
         [](const CallKernel& x, const CallKernel& y) { return x.time_us < y.time_us; });
     const double tflops = flops(Operator{"", a}).value() / r.time_us.median * 1e-6;
-    row.insert(row.end(), {r.time_us.median, tflops, double(r.time_us.n), r.time_us.spread,
-                           r.clock_mhz, double(r.dropped), r.event_us.median,
-                           double(r.kernels.size()), r.kernel, main->time_us, double(r.ctas)});
+    row.insert(row.end(),
+               {r.time_us.median, tflops, double(r.time_us.n), r.time_us.spread, r.clock_mhz,
+                double(r.dropped), r.event_us.median, double(r.kernels.size()),
+                short_name(r.kernel), main->time_us, double(r.ctas)});
     s.journal.add(calls, row);
     s.progress(fmt::format("{}, {}: {:.1f} us, {:.0f} TFLOP/s, {:.0f} MHz", describe(a), c.library,
                            r.time_us.median, tflops, r.clock_mhz));
@@ -241,13 +259,19 @@ void measure_cudnn(const Session& s, const std::vector<Attention>& cases, const 
     }
 }
 
+// Where our own kernels are measured beside cuDNN's: one sequence of 128 heads, or of grouped ones.
+bool is_compared(const Attention& a) {
+    return a.sequences == 1 && (a.query_heads == 128 || a.key_heads < a.query_heads);
+}
+
 }  // namespace
 
 void measure_attention_cases(const Session& s, const std::vector<Attention>& cases,
                              const std::string& name) {
     if (!cudnn_version().empty()) measure_cudnn(s, cases, name);
     for (const Attention& a : cases)
-        if (a.pass == AttentionPass::forward) measure_candidate(s, a, own_candidate(a, 0), name);
+        if (cudnn_version().empty() || is_compared(a))
+            measure_candidate(s, a, own_candidate(a, 0), name);
 }
 
 void measure_attention(const Session& s) {
