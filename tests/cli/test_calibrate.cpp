@@ -52,11 +52,9 @@ TEST(CalibrateCommand, MeasurementsBecomeAProfileThatARunTakes) {
     const TemporaryDir dir;
     const std::string out = (dir / "my_gpu.json").string();
     std::vector<std::string> arguments = {"--out", out};
-    for (const char* part : {"gemm_grid", "training_gemm", "memory", "attention", "contention",
-                             "sustained", "launch_gap", "grouped_gemm"})
-        arguments.insert(
-            arguments.end(),
-            {"--from", std::string("hw_profiles/measured/h100_sxm5_") + part + ".json"});
+    for (const char* file : {"h100_sxm5_attention", "h100_sxm5", "h100_sxm5_sustained"})
+        arguments.insert(arguments.end(),
+                         {"--from", std::string("hw_profiles/measured/") + file + ".json"});
     const ProcessResult written = run_calibrate(arguments);
     EXPECT_EQ(written.exit_code, 0) << written.error;
     EXPECT_THAT(dir.names(), ElementsAre("my_gpu.json"));

@@ -60,7 +60,7 @@ std::string accelerator_error(const std::string& from, const std::string& to) {
 }
 
 std::string table_error(const std::string& from, const std::string& to) {
-    const Edited edited("measured", "h100_sxm5_gemm", from, to);
+    const Edited edited("published", "flashattention3_h100_causal", from, to);
     try {
         load_accelerator("h100_sxm5", edited.root());
     } catch (const InputError& error) {
@@ -120,7 +120,7 @@ TEST(Profile, NumbersNeedAnOrigin) {
     EXPECT_THAT(accelerator_error(R"("specified")", R"("guessed")"), HasSubstr("memory.origin"));
     EXPECT_THAT(accelerator_error(R"({"value": "80 GB")", R"({"amount": "80 GB")"),
                 HasSubstr("memory.value"));
-    EXPECT_THAT(table_error(R"("origin": "measured",)", ""), HasSubstr("origin: is missing"));
+    EXPECT_THAT(table_error(R"("origin": "published",)", ""), HasSubstr("origin: is missing"));
 }
 
 TEST(Profile, UnitsAndKeysAreChecked) {
@@ -129,19 +129,20 @@ TEST(Profile, UnitsAndKeysAreChecked) {
     EXPECT_THAT(accelerator_error("\"sms\"", "\"sm_count\""), HasSubstr("sms: is missing"));
     EXPECT_THAT(accelerator_error(R"("title")", R"("color": 1, "title")"),
                 HasSubstr("color = 1: is not a known key"));
-    EXPECT_THAT(accelerator_error("\"copy_bandwidth\": {\"value\": \"2987.4 GB/s\"",
+    EXPECT_THAT(accelerator_error("\"copy_bandwidth\": {\"value\": \"2989.7 GB/s\"",
                                   "\"copy_bandwidth\": {\"value\": \"0 GB/s\""),
                 HasSubstr("copy_bandwidth.value = \"0 GB/s\": must be"));
-    EXPECT_THAT(accelerator_error("../measured/h100_sxm5_gemm.json", "../measured/none.json"),
+    EXPECT_THAT(accelerator_error("../published/flashattention3_h100_causal.json",
+                                  "../published/none.json"),
                 HasSubstr("none.json: cannot be opened"));
 }
 
 TEST(Profile, TableRowsAreChecked) {
-    EXPECT_THAT(table_error("[\"bf16\", 64, 2112, 7168, 132, 15.75]", "[\"bf16\", 64, 2112]"),
-                HasSubstr("h100_sxm5_gemm.json: rows[0] = [\"bf16\",64,2112]: must have 6 cells"));
-    EXPECT_THAT(table_error("[\"fp8_tensor\", 64,", "[8, 64,"),
+    EXPECT_THAT(table_error("[\"forward\", 1, 4, 48, 1024, 128, 128, 141.63]", "[\"forward\", 1]"),
+                HasSubstr("h100_causal.json: rows[0] = [\"forward\",1]: must have 8 cells"));
+    EXPECT_THAT(table_error("[\"forward\", 1, 4, 48, 2048,", "[8, 1, 4, 48, 2048,"),
                 HasSubstr("rows[1][0] = 8: must be text"));
-    EXPECT_THAT(table_error("132, 10.33]", "132, \"fast\"]"), HasSubstr("must be a number"));
+    EXPECT_THAT(table_error("128, 368.35]", "128, \"fast\"]"), HasSubstr("must be a number"));
     EXPECT_THAT(table_error("\"columns\"", "\"heads\""), HasSubstr("columns: is missing"));
 }
 
