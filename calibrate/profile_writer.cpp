@@ -10,8 +10,8 @@
 #include "calibrate/profile_tables.hpp"
 #include "core/config.hpp"
 #include "core/error.hpp"
-#include "hardware/operator_time.hpp"
 #include "hardware/grouped_gemm_time.hpp"
+#include "hardware/operator_time.hpp"
 #include "hardware/tile_fit.hpp"
 
 namespace orrery::calibrate {

@@ -109,7 +109,14 @@ void measure(Options& o) {
             keep(o, run);
     });
     if (o.run.held_out) return;
-    write_profile(read_results(measured_file(o)), o.out);
+    try {
+        write_profile(read_results(measured_file(o)), o.out);
+    } catch (const InputError& e) {
+        // Some families alone make no profile; what was asked for is measured and kept.
+        if (o.only.empty() || fs::exists(o.out)) throw;
+        tell(o, e.what());
+        return;
+    }
     tell(o, fmt::format("wrote {} (orrery profile {})", o.out, o.out));
 }
 

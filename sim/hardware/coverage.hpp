@@ -19,7 +19,6 @@
 
 #include "hardware/accelerator_profile.hpp"
 #include "hardware/kernel_table.hpp"
-#include "hardware/kernel_table.hpp"
 #include "hardware/operator.hpp"
 
 namespace orrery {
