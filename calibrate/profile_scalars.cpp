@@ -94,7 +94,8 @@ void add_launch_gap(const Results& results, std::vector<SheetValue>& values) {
         {"launch_gap", fmt::format("{:.3g} us", v.number(row, "gap_us")),
          measured_in(*from,
                      fmt::format("end of a kernel to the start of the next one of its stream, "
-                                 "queued in advance: {}; n {:.0f}, spread {:.2f} %",
+                                 "queued in advance, without a profiler: {}; n {:.0f}, "
+                                 "spread {:.2f} %",
                                  v.text(row, "loop"), v.number(row, "n_samples"),
                                  100 * v.number(row, "spread")))});
 }

@@ -73,6 +73,7 @@ std::optional<GemmAlgorithm> small_cluster_algorithm(const Session& session,
 // One shape into table `name`.
 void measure_gemm_case(const Session& session, GemmRunner& runner, const GemmCase& c,
                        const std::string& name);
+Subject grouped_subject(const Device& device, const GroupedCase& c);
 void measure_grouped_case(const Session& session, const GroupedCase& c, const std::string& name);
 void measure_memory_case(const Session& session, const MemoryCase& c, const std::string& name,
                          const std::vector<Cache>& caches = {Cache::rotating, Cache::flushed});

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "calibrate/gpu/attention_call.hpp"
 #include "calibrate/gpu/contention.hpp"
 #include "calibrate/gpu/families.hpp"
 #include "calibrate/gpu/gemm.hpp"
@@ -92,6 +93,18 @@ std::vector<Loaded> memory_subjects(const Session& s) {
     return subjects;
 }
 
+// Attention's operands last until something else runs: each subject is made when it is measured.
+Loaded attention_subject_of(const Session& s, const Attention& a) {
+    return {attention_subject(s, a, attention_call(a)),
+            "attention",
+            attention_pass_name(a),
+            double(a.query_heads),
+            double(a.query_length),
+            double(a.query_key_dim),
+            double(s.device.info().sms),
+            1};
+}
+
 void measure(const Session& s, BackgroundCommunication& communication, const Loaded& l, int ctas,
              std::vector<SlowdownSample>& samples) {
     const Series alone = s.bench.burst(l.subject, kRule);
@@ -144,6 +157,10 @@ void measure_contention(const Session& s) {
         for (const Loaded& l : gemm_subjects(s, runner, s.device.info().sms - ctas))
             measure(s, communication, l, ctas, samples);
         for (const Loaded& l : memory_subjects(s)) measure(s, communication, l, ctas, samples);
+        for (const AttentionPass pass : {AttentionPass::forward, AttentionPass::backward})
+            for (const std::int64_t heads : {128, 32})
+                measure(s, communication, attention_subject_of(s, one_sequence(pass, 4096, heads)),
+                        ctas, samples);
     }
     const Table surface = slowdown_surface(samples, kMostClusterCtas);
     for (const Row& row : surface.rows)

@@ -93,6 +93,8 @@ std::string describe(const GroupedCase& c) {
                        c.n, c.k, c.sms ? fmt::format(" on {} SMs", c.sms) : "");
 }
 
+}  // namespace
+
 Subject grouped_subject(const Device& device, const GroupedCase& c) {
     GroupedCase stored = c;  // masked groups lie `capacity` rows apart
     if (c.layout == GroupLayout::masked) stored.rows_per_group = capacity(c);
@@ -116,8 +118,6 @@ Subject grouped_subject(const Device& device, const GroupedCase& c) {
                                     stream));
             }};
 }
-
-}  // namespace
 
 void measure_grouped_case(const Session& s, const GroupedCase& c, const std::string& name) {
     const Table table{name,

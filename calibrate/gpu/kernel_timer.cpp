@@ -59,6 +59,13 @@ KernelTimer::~KernelTimer() {
     cuptiActivityDisable(CUPTI_ACTIVITY_KIND_MEMSET);
 }
 
+void KernelTimer::pause(bool on) {
+    const auto set = on ? cuptiActivityDisable : cuptiActivityEnable;
+    ORRERY_CHECK(cuptiActivityFlushAll(1));
+    ORRERY_CHECK(set(CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL));
+    ORRERY_CHECK(set(CUPTI_ACTIVITY_KIND_MEMSET));
+}
+
 void KernelTimer::record_copies(bool on) {
     const auto set = on ? cuptiActivityEnable : cuptiActivityDisable;
     ORRERY_CHECK(cuptiActivityFlushAll(1));

@@ -26,6 +26,8 @@ class KernelTimer {
     // Records of everything that has ended since the last call, by start time. The caller has
     // synchronised the streams it wants complete.
     std::vector<KernelRecord> take();
+    // Kernels run without being recorded, and without the 0.7 us that recording puts between two.
+    void pause(bool on);
     // Whether copies are recorded too; at first they are not.
     void record_copies(bool on);
 };

@@ -183,23 +183,43 @@ Series Bench::burst(const Subject& subject, const StoppingRule& rule, Cache cach
     return series;
 }
 
-std::vector<double> Bench::gaps(const std::vector<Subject>& loop, int rounds) {
+// Three loops behind a gate, with events before, after the first and after the last.
+void Bench::queue_loops(const std::vector<Subject>& loop, int first_set) {
     constexpr std::int64_t kQueueNs = 5'000'000;  // the host queues a round meanwhile
     const cudaStream_t stream = device_.stream();
-    std::vector<double> gaps;
-    for (int round = 0; round <= rounds; ++round) {
+    kernels::probe_clock(clocks_.as<std::uint64_t>(), kQueueNs, stream);
+    ORRERY_CHECK(cudaEventRecord(events_[0], stream));
+    for (int turn = 0; turn < 3; ++turn) {
+        for (const Subject& s : loop) s.launch((first_set + turn) % s.sets, stream);
+        if (turn != 1) ORRERY_CHECK(cudaEventRecord(events_[turn == 0 ? 1 : 2], stream));
+    }
+    ORRERY_CHECK(cudaStreamSynchronize(stream));
+}
+
+Bench::Gaps Bench::gaps(const std::vector<Subject>& loop, int rounds) {
+    Gaps gaps;
+    queue_loops(loop, 0);  // warm-up
+    for (int round = 0; round < rounds; ++round) {
         timer_.take();
-        kernels::probe_clock(clocks_.as<std::uint64_t>(), kQueueNs, stream);
-        for (const Subject& s : loop) s.launch(round % s.sets, stream);
-        ORRERY_CHECK(cudaStreamSynchronize(stream));
-        if (round == 0) continue;  // warm-up
+        queue_loops(loop, 3 * round);
         const std::vector<KernelRecord> records = timer_.take();
-        for (std::size_t i = 2; i < records.size(); ++i) {
-            if (records[i].is_memset || records[i - 1].is_memset) continue;
-            const auto idle = static_cast<std::int64_t>(records[i].start_ns) -
-                              static_cast<std::int64_t>(records[i - 1].end_ns);
-            gaps.push_back(double(idle) / 1000.0);
+        const std::size_t each = (records.size() - 1) / 3;  // behind the gate
+        double busy[3] = {};
+        for (std::size_t i = 1; i < records.size(); ++i) {
+            busy[std::min<std::size_t>(2, (i - 1) / each)] +=
+                double(records[i].end_ns - records[i].start_ns) / 1000.0;
+            if (i > 1)
+                gaps.profiled.push_back(
+                    double(std::int64_t(records[i].start_ns - records[i - 1].end_ns)) / 1000.0);
         }
+        timer_.pause(true);
+        queue_loops(loop, 3 * round);
+        timer_.pause(false);
+        float one = 0, two = 0;
+        ORRERY_CHECK(cudaEventElapsedTime(&one, events_[0], events_[1]));
+        ORRERY_CHECK(cudaEventElapsedTime(&two, events_[1], events_[2]));
+        gaps.plain.push_back((double(two - one) * 1000.0 - (busy[1] + busy[2] - busy[0])) /
+                             double(each));
     }
     return gaps;
 }

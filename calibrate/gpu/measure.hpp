@@ -59,14 +59,21 @@ class Bench {
     // Runs the subjects round-robin without a pause for `seconds`; each series is taken from the
     // last 40 % of that time.
     std::vector<Series> sustained(const std::vector<Subject>& loop, double seconds);
-    // Idle microseconds between the end of a kernel and the start of the next one of the same
-    // stream, the loop run `rounds` times with everything queued in advance.
-    std::vector<double> gaps(const std::vector<Subject>& loop, int rounds);
+    // Idle microseconds between a kernel and the next one of its stream, everything queued in
+    // advance; one value a round.
+    //   plain = (E(2 loops) - E(1 loop) - D) / n
+    // E: time between CUDA events, nothing recorded by CUPTI; D, n: the time and number of a loop's
+    // kernels, by CUPTI. profiled: between CUPTI's own records, which recording makes longer.
+    struct Gaps {
+        std::vector<double> plain, profiled;
+    };
+    Gaps gaps(const std::vector<Subject>& loop, int rounds);
     // CUPTI's records are the process's: whoever measures by other means takes them here.
     KernelTimer& timer() { return timer_; }
 
   private:
     struct Batch;
+    void queue_loops(const std::vector<Subject>& loop, int first_set);
     Batch run_batch(const Subject& subject, int calls, int first_set, Cache cache);
     const Device& device_;
     KernelTimer timer_;

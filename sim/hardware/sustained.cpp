@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "hardware/attention_time.hpp"
 #include "hardware/gemm_time.hpp"
+#include "hardware/grouped_gemm_time.hpp"
 
 namespace orrery {
 
@@ -65,12 +66,19 @@ void SustainedTimes::read_row(const DataTable& table, std::size_t row, const Bur
     }
     const bool all = load == "layer_mix" || (alone && value("sm") >= all_sms_);
     const std::string name = table.text(row, "operator", "");
-    if (table.text(row, "class", "") == "attention") {
-        attention_[parse_attention_pass(name, where + ".operator")] =
-            time * 1e6 / value("burst_us");
+    const std::string op_class = table.text(row, "class", "");
+    if (op_class == "attention") {
+        attention_[parse_attention_pass(name, where + ".operator")].try_emplace(
+            load, time * 1e6 / value("burst_us"));
         return;
     }
-    if (table.text(row, "class", "") == "memory") {
+    if (op_class == "grouped_gemm") {
+        const GroupLayout layout = parse_layout(name, where + ".operator");
+        grouped_[{layout, all}].add(shape_position(value("m"), value("n"), value("k")),
+                                    std::max(1.0, time * 1e6 / value("burst_us")));
+        return;
+    }
+    if (op_class == "memory") {
         MemoryOp op;
         for (int kind = 0; kind <= static_cast<int>(MemoryOpKind::attention_postprocess); ++kind) {
             op.kind = static_cast<MemoryOpKind>(kind);
@@ -122,19 +130,34 @@ SustainedTimes::Factor SustainedTimes::memory(MemoryOpKind kind, bool all_sms) c
 
 SustainedTimes::Factor SustainedTimes::factor(const Operator& op, bool all_sms) const {
     if (const auto* g = std::get_if<Gemm>(&op.shape)) return gemm(*g, all_sms);
-    if (const auto* g = std::get_if<GroupedGemm>(&op.shape)) {
-        const Factor dense = gemm(as_dense(*g), all_sms);
-        return {dense.value, weakest(dense.origin, Origin::derived)};
-    }
+    if (const auto* g = std::get_if<GroupedGemm>(&op.shape)) return grouped(*g, all_sms);
     if (const auto* m = std::get_if<MemoryOp>(&op.shape)) return memory(m->kind, all_sms);
     if (const auto* a = std::get_if<Attention>(&op.shape)) return attention(a->pass, all_sms);
     return {1, Origin::assumed};
 }
 
+SustainedTimes::Factor SustainedTimes::grouped(const GroupedGemm& g, bool all_sms) const {
+    const auto rows = static_cast<double>(g.rows);
+    for (const bool all : {all_sms, !all_sms}) {
+        const auto found = grouped_.find({g.layout, all});
+        if (found == grouped_.end()) continue;
+        const auto at = shape_position(rows, static_cast<double>(g.n), static_cast<double>(g.k));
+        return {found->second.read(at).value,
+                all == all_sms ? origin_ : weakest(origin_, Origin::derived)};
+    }
+    return {gemm(as_dense(g), all_sms).value, weakest(origin_, Origin::derived)};
+}
+
 SustainedTimes::Factor SustainedTimes::attention(AttentionPass pass, bool all_sms) const {
-    const auto known = attention_.find(pass);
-    if (known != attention_.end()) {
-        return {known->second, all_sms ? origin_ : weakest(origin_, Origin::derived)};
+    if (const auto known = attention_.find(pass); known != attention_.end()) {
+        const auto& loads = known->second;
+        const char* wanted = all_sms ? "layer_mix" : "layer_mix_112";
+        const auto found = loads.find(wanted);
+        const auto mix = found != loads.end() ? found : loads.find("layer_mix");
+        const auto& [load, factor] = mix != loads.end() ? *mix : *loads.begin();
+        return {factor, load == wanted || (all_sms && load == "alone")
+                            ? origin_
+                            : weakest(origin_, Origin::derived)};
     }
     for (const bool all : {all_sms, !all_sms}) {
         const auto typical = typical_gemm_.find(all);
