@@ -30,12 +30,9 @@ std::vector<Beside> attention_beside(const MeasuredTable& from) {
     std::vector<Beside> calls;
     for (std::size_t i = 0; i < v.rows(); ++i) {
         if (v.text(i, "class") != "attention") continue;
-        const std::string pass = v.text(i, v.has("pass") ? "pass" : "operator");
-        // attention_contention has other libraries beside cuDNN.
-        if (v.has("pass") && !v.text(i, "operator").starts_with("cuDNN")) continue;
+        const std::string pass = v.text(i, "operator");
         std::string shape = pass;
-        for (const char* c : {"query_heads", "query_key_dim", "query_length", "m", "n", "k"})
-            if (v.has(c)) shape += "|" + v.text(i, c);
+        for (const char* c : {"m", "n", "k"}) shape += "|" + v.text(i, c);
         calls.push_back({pass, shape, v.number(i, "communication_sms"),
                          v.number(i, "communication_GBps_set"), v.number(i, "slowdown")});
     }
@@ -47,8 +44,7 @@ double mean(const std::vector<double>& values) {
 }
 
 void add_attention_load(const Results& results, std::vector<ProfileTable>& tables) {
-    const MeasuredTable* from = results.find("attention_contention");
-    if (from == nullptr) from = results.find("contention");
+    const MeasuredTable* from = results.find("contention");
     if (from == nullptr) return;
     const std::vector<Beside> calls = attention_beside(*from);
     std::map<std::pair<std::string, double>, std::vector<double>> limited, idle;
@@ -149,30 +145,9 @@ void add_sustained(const Results& results, std::vector<ProfileTable>& tables) {
     tables.push_back(
         {"sustained", table,
          measured_in(*from,
-                     "the last 40 % of seconds without a pause; layer_mix: GEMMs and memory "
-                     "kernels of a MoE layer in turn (layer_mix_112: GEMMs on 112 SMs), alone: one "
-                     "kernel")});
-}
-
-void add_sustained_attention(const Results& results, std::vector<ProfileTable>& tables) {
-    const MeasuredTable* from = results.find("attention_sustained");
-    if (from == nullptr) return;
-    const TableView v(from->table);
-    Table table{"sustained", kSustained, 8, {}};
-    for (std::size_t i = 0; i < v.rows(); ++i) {
-        if (v.number(i, "communication_sms") != 0) continue;
-        table.rows.push_back({std::string("alone"), std::string("attention"), v.cell(i, "pass"),
-                              std::string("bf16"), v.cell(i, "query_heads"),
-                              v.cell(i, "query_length"), v.cell(i, "query_key_dim"),
-                              device_sms(results), 0.0, v.cell(i, "burst_us"), v.cell(i, "time_us"),
-                              v.cell(i, "n_samples"), v.cell(i, "spread"), v.cell(i, "clock_MHz"),
-                              v.cell(i, "power_W")});
-    }
-    if (table.rows.empty()) return;
-    tables.push_back({"sustained", table,
-                      measured_in(*from,
-                                  "seconds without a pause; m heads, n length, k query and key "
-                                  "features")});
+                     "the last 40 % of seconds without a pause; layer_mix: GEMMs, attention "
+                     "and memory kernels of a MoE layer in turn (layer_mix_112: GEMMs on 112 SMs), "
+                     "alone: one kernel; of attention m heads, n length, k query features")});
 }
 
 }  // namespace
@@ -181,7 +156,6 @@ void add_load_tables(const Results& results, std::vector<ProfileTable>& tables) 
     add_contention(results, tables);
     add_attention_load(results, tables);
     add_sustained(results, tables);
-    add_sustained_attention(results, tables);
 }
 
 }  // namespace orrery::calibrate

@@ -1,5 +1,5 @@
-// The run that is committed, replayed with the committed profile: errors within bounds.json, and
-// the figures of the report are those of today's replay.
+// The runs that are committed, replayed with the profile of the same card: errors within
+// bounds.json, and the figures of the reports are those of today's replay.
 
 #include <cmath>
 
@@ -13,19 +13,21 @@
 namespace orrery::closed_loop {
 namespace {
 
-const char* const kMeasured = "reports/measured/closed_loop_h100_sxm5.json";
-const char* const kReport = "reports/closed_loop_h100_sxm5.md";
+// Each parameter names a profile.
+class CommittedRun : public ::testing::TestWithParam<const char*> {
+  protected:
+    std::vector<RunComparison> runs() const {
+        const OperatorTimeModel compute(load_accelerator(GetParam(), "hw_profiles"));
+        const CommunicationCost communication(load_cluster("h800_ib_2048", "hw_profiles"));
+        return compare(
+            read_measured_loop(fmt::format("reports/measured/closed_loop_{}.json", GetParam())),
+            load_model("scenarios/models/deepseek_v3.json"), compute, communication);
+    }
+};
 
-std::vector<RunComparison> committed_runs() {
-    const OperatorTimeModel compute(load_accelerator("h100_sxm5", "hw_profiles"));
-    const CommunicationCost communication(load_cluster("h800_ib_2048", "hw_profiles"));
-    return compare(read_measured_loop(kMeasured), load_model("scenarios/models/deepseek_v3.json"),
-                   compute, communication);
-}
-
-TEST(CommittedRun, IsPredictedWithinItsBounds) {
+TEST_P(CommittedRun, IsPredictedWithinItsBounds) {
     const ConfigNode bounds = ConfigNode::load("tests/closed_loop/bounds.json");
-    const auto runs = committed_runs();
+    const auto runs = this->runs();
     ASSERT_EQ(runs.size(), 10U);
     for (const RunComparison& r : runs) {
         const double bound = bounds.at(r.clock).at(r.run).as_number();
@@ -38,10 +40,12 @@ TEST(CommittedRun, IsPredictedWithinItsBounds) {
     }
 }
 
-// orrery-closed-loop-compare MEASURED > REPORT, to the percent that the report is quoted with.
-TEST(CommittedRun, HasAReportOfTheseFigures) {
-    const std::string report = read_text_file(kReport, "the report");
-    for (const RunComparison& r : committed_runs()) {
+// orrery-closed-loop-compare MEASURED PROFILE > REPORT, to the percent that the report is quoted
+// with.
+TEST_P(CommittedRun, HasAReportOfTheseFigures) {
+    const std::string report =
+        read_text_file(fmt::format("reports/closed_loop_{}.md", GetParam()), "the report");
+    for (const RunComparison& r : runs()) {
         const std::string row =
             fmt::format("| {} | {} | {:.1f} (+-", r.run, r.clock, r.measured_us);
         const std::size_t at = report.find(row);
@@ -52,6 +56,8 @@ TEST(CommittedRun, HasAReportOfTheseFigures) {
         EXPECT_NEAR(shown, 100 * r.error(), 0.25) << line << ": write the report again";
     }
 }
+
+INSTANTIATE_TEST_SUITE_P(Cards, CommittedRun, ::testing::Values("h100_sxm5", "h200_sxm"));
 
 }  // namespace
 }  // namespace orrery::closed_loop
