@@ -88,8 +88,9 @@ TrainingResult simulate_training(const TrainingSpec& spec, const TrainingOptions
     const PipelineSchedule schedule = schedule_of(spec);
     const OperatorTimeModel compute(spec.accelerator);
     const CommunicationCost communication(spec.cluster);
-    Pricing pricing(compute, communication, placement_shape(spec, schedule.directions() > 1),
-                    spec.clock, spec.communication_sms);
+    const PlacementShape shape = placement_shape(spec, schedule.directions() > 1);
+    const RoutedExperts experts(spec, shape);
+    Pricing pricing(compute, communication, shape, spec.clock, spec.communication_sms, &experts);
     JobBuilder job(spec, schedule, pricing);
     const ReplayInput& input = job.build();
     pricing.check_all_priced();
@@ -121,6 +122,8 @@ TrainingResult simulate_training(const TrainingSpec& spec, const TrainingOptions
     result.ranks = static_cast<std::int64_t>(input.ranks.size());
     result.ranks_simulated = static_cast<std::int64_t>(replayed.classes.size());
     result.fingerprint = replayed.fingerprint;
+    result.row_spread = experts.row_spread();
+    result.mean_nodes = experts.mean_nodes();
     add_throughput(spec, result);
     return result;
 }

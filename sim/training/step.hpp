@@ -43,6 +43,8 @@ struct TrainingResult {
     std::vector<std::string> missing_shapes;  // Pricing::missing_shapes()
     std::int64_t events = 0, segments = 0, operators = 0, ranks = 0, ranks_simulated = 0;
     std::string fingerprint;
+    double row_spread = 0;  // RoutedExperts'
+    double mean_nodes = 0;
     Timeline timeline;  // of the traced ranks; empty without a request
 };
 
