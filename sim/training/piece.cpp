@@ -96,12 +96,13 @@ std::uint32_t PieceFactory::label_operators(const std::vector<Operator>& operato
 }
 
 // A segment of the compute operators; the caller says whose labels it has.
-SegmentId PieceFactory::add_segment(const std::vector<Operator>& operators, ChunkKind chunk) {
+SegmentId PieceFactory::add_segment(const std::vector<Operator>& operators, ChunkKind chunk,
+                                    bool noted) {
     std::vector<OperatorDurations> durations;
     for (const Operator& op : operators) {
         if (class_of(op) == OperatorClass::communication) continue;
         // On the communication stream nothing is beside it that takes its SMs.
-        durations.push_back(pricing_.durations(op, chunk));
+        durations.push_back(pricing_.durations(op, chunk, noted));
     }
     return input_.segments.add(durations);
 }
@@ -170,13 +171,16 @@ SegmentId PieceFactory::family(const Varying& phase, const Phase& balanced, Chun
     if (!added) return it->second;
     const RoutedExperts& experts = *pricing_.experts();
     const auto count = static_cast<std::uint32_t>(experts.draws() * experts.members());
+    for (const Operator& op : balanced.operators) {
+        if (class_of(op) != OperatorClass::communication) pricing_.durations(op, chunk);
+    }
     BatchShape batch = spec_.batch();
     for (std::int32_t draw = 0; draw < experts.draws(); ++draw) {
         for (std::int32_t member = 0; member < experts.members(); ++member) {
             batch.routed = experts.rows(draw, member);
             const auto phases =
                 lower_layer(spec_.model, *phase.layer, spec_.plan, phase.pass, batch);
-            add_segment(phases[phase.phase].operators, chunk);
+            add_segment(phases[phase.phase].operators, chunk, false);
         }
     }
     input_.segments.repeat(it->second, count);

@@ -78,7 +78,8 @@ class PieceFactory {
                                    ChunkKind chunk, const LoweredPiece* piece, Pass pass);
     bool varies(const Varying& phase, const Phase& balanced) const;
     SegmentId family(const Varying& phase, const Phase& balanced, ChunkKind chunk);
-    SegmentId add_segment(const std::vector<Operator>& operators, ChunkKind chunk);
+    SegmentId add_segment(const std::vector<Operator>& operators, ChunkKind chunk,
+                          bool noted = true);
     std::uint32_t label_operators(const std::vector<Operator>& operators);
     std::uint32_t collective(const Operator& op);  // its index in the input
     bool draws_differ(const Operator& op) const;

@@ -61,9 +61,9 @@ std::uint8_t Pricing::environment(const CommunicationLoad& load) {
 }
 
 // Zero for an operator without a price.
-Seconds Pricing::alone(const Operator& op, const Conditions& conditions, bool noted) {
+Seconds Pricing::alone(const Operator& op, const Conditions& conditions, bool noted, bool covered) {
     const double all = compute_.profile().sms.value.value();
-    if (!compute_.near(op, conditions)) {
+    if (covered && !compute_.near(op, conditions)) {
         const auto shape = missing_shape(op, static_cast<double>(conditions.sms), all);
         if (shape) missing_.insert(*shape);
     }
@@ -88,7 +88,7 @@ void Pricing::check_all_priced() const {
     throw MissingShapesError(line, missing_shapes());
 }
 
-const OperatorDurations& Pricing::durations(const Operator& op, ChunkKind chunk) {
+const OperatorDurations& Pricing::durations(const Operator& op, ChunkKind chunk, bool noted) {
     const auto [it, added] = durations_.try_emplace({op.shape, chunk});
     if (!added) return it->second;
     const OperatorClass c = class_of(op);
@@ -99,13 +99,15 @@ const OperatorDurations& Pricing::durations(const Operator& op, ChunkKind chunk)
         const bool beside = e > 0 && chunk == ChunkKind::overlapped;
         std::int64_t sms = total_sms;
         if (chunk == ChunkKind::overlapped) sms -= elastic ? load.sms : communication_sms_;
-        const Seconds time = alone(op, {sms, clock_}, e == 0);
+        const Seconds time = alone(op, {sms, clock_}, noted && e == 0, noted);
         double factor = 1.0;
         if (beside) {
             const Sourced<Ratio> slowdown = compute_.slowdown(c, load);
             factor = slowdown.value.value();
-            note(fmt::format("{} beside communication", to_string(c)), slowdown.from.source,
-                 slowdown.from.origin, 0);
+            if (noted) {
+                note(fmt::format("{} beside communication", to_string(c)), slowdown.from.source,
+                     slowdown.from.origin, 0);
+            }
         }
         // The stream idles between an operator's kernel (or kernels) and the next.
         const Seconds gap = compute_.profile().launch_gap.value * launches(op);

@@ -30,8 +30,9 @@ class Pricing {
             const PlacementShape& placement, Clock clock, std::int64_t communication_sms,
             const RoutedExperts* experts = nullptr);
 
-    // Durations of a compute operator in every environment.
-    const OperatorDurations& durations(const Operator& op, ChunkKind chunk);
+    // Durations of a compute operator in every environment. Not noted: one of many that differ in
+    // their rows alone; the balanced one speaks for them in sources and missing shapes.
+    const OperatorDurations& durations(const Operator& op, ChunkKind chunk, bool noted = true);
     // A communication: its duration once all have arrived, and the environments of its members.
     // `draw`: of routed experts.
     CollectiveSpec collective(const Operator& op, std::int32_t draw = 0);
@@ -70,7 +71,8 @@ class Pricing {
     std::map<Key, OperatorDurations> durations_;
     std::map<std::pair<std::string, std::string>, Rule> rules_;
     Origin weakest_ = Origin::measured;
-    Seconds alone(const Operator& op, const Conditions& conditions, bool noted);
+    // `covered`: whether tables have it is looked up, too.
+    Seconds alone(const Operator& op, const Conditions& conditions, bool noted, bool covered);
     std::set<std::string> missing_;
     std::vector<std::string> refused_;  // what the time model said, once an operator and condition
 };

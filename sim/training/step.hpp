@@ -55,6 +55,10 @@ struct TrainingOptions {
     bool trace_all_micro_batches = false;  // otherwise each traced rank's first and last
 };
 
+// The plan's schedule. Throws InputError where it does not fit the plan's ranks, stages and
+// micro-batches.
+PipelineSchedule training_schedule(const TrainingSpec& spec);
+
 // Throws InputError for a plan that cannot run, MissingShapesError for operators without a price,
 // SimulationError where the replay cannot go on.
 TrainingResult simulate_training(const TrainingSpec& spec, const TrainingOptions& options);
