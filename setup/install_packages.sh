@@ -14,6 +14,7 @@ packages=(
     libfmt-dev                   # text formatting
     nlohmann-json3-dev           # JSON
     libcli11-dev                 # command line
+    zlib1g-dev                   # gzipped request traces
     libgtest-dev libgmock-dev    # tests
     "$@"
 )

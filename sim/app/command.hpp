@@ -67,5 +67,6 @@ void add_profile_command(CLI::App& app, CommandContext& context);
 void add_topology_command(CLI::App& app, CommandContext& context);
 void add_collective_command(CLI::App& app, CommandContext& context);
 void add_routing_command(CLI::App& app, CommandContext& context);
+void add_chain_command(CLI::App& app, CommandContext& context);
 
 }  // namespace orrery

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 // Bytes a kernel must move, by operand. With r(x) = ceil(x / 128):
-//   activations and weights   BF16 2 B; E4M3 1 B and FP32 scales: one a tensor (fp8_tensor), or
-//                             m r(k) for 1x128 activations and r(n) r(k) for 128x128 weights
+//   activations and weights   BF16 2 B; weights alone 1 B (INT8) or 0.5 B (INT4) and BF16 scales,
+//                             one of n rows or of n r(k) groups; E4M3 1 B and FP32 scales: one a
+//                             tensor (fp8_tensor), or m r(k) for 1x128 activations and r(n) r(k)
+//                             for 128x128 weights
 //   results                   BF16 2 B, or FP32 read and written (8 B) where accumulated; the
 //                             scales of a weight gradient are 1x128 on both sides
 //   attention                 BF16 operands, FP32 row statistics; the backward pass adds dQ up in
@@ -46,6 +48,9 @@ double attention_pairs(const Attention& a) {
 
 double scale_bytes(Precision precision, std::int64_t m, std::int64_t n, std::int64_t k,
                    std::int64_t weights, bool accumulate) {
+    const double matrices = static_cast<double>(weights);
+    if (precision == Precision::int8_weight) return 2 * matrices * static_cast<double>(n);
+    if (precision == Precision::int4_weight) return 2 * matrices * product(n, tiles(k));
     if (precision == Precision::bf16) return 0;
     if (precision == Precision::fp8_tensor) return 4.0 * static_cast<double>(1 + weights);
     const double weight_scales = accumulate
@@ -54,23 +59,28 @@ double scale_bytes(Precision precision, std::int64_t m, std::int64_t n, std::int
     return 4.0 * (product(m, tiles(k)) + weight_scales);
 }
 
-double element_bytes(Precision precision) { return precision == Precision::bf16 ? 2 : 1; }
+double activation_bytes(Precision precision) { return runs_in_fp8(precision) ? 1 : 2; }
+double weight_bytes(Precision precision) {
+    if (precision == Precision::bf16) return 2;
+    return precision == Precision::int4_weight ? 0.5 : 1;
+}
 
 double gemm_bytes(const Gemm& g) {
-    const double operands = element_bytes(g.precision) * (product(g.m, g.k) + product(g.n, g.k)) +
+    const double operands = activation_bytes(g.precision) * product(g.m, g.k) +
+                            weight_bytes(g.precision) * product(g.n, g.k) +
                             scale_bytes(g.precision, g.m, g.n, g.k, 1, g.accumulate);
     return operands + (g.accumulate ? 8.0 : 2.0) * product(g.m, g.n);
 }
 
 double grouped_bytes(const GroupedGemm& g) {
-    const double element = element_bytes(g.precision);
+    const double element = activation_bytes(g.precision);
     const double groups = static_cast<double>(g.groups);
     if (g.layout == GroupLayout::k_grouped) {  // one [n, rows of group] x [rows of group, k] each
         return element * product(g.rows, g.n + g.k) +
                scale_bytes(g.precision, g.n, g.k, g.rows, 1, true) +
                8.0 * groups * product(g.n, g.k);
     }
-    return element * (product(g.rows, g.k) + groups * product(g.n, g.k)) +
+    return element * product(g.rows, g.k) + weight_bytes(g.precision) * groups * product(g.n, g.k) +
            scale_bytes(g.precision, g.rows, g.n, g.k, g.groups, false) + 2.0 * product(g.rows, g.n);
 }
 
@@ -82,7 +92,8 @@ double attention_bytes(const Attention& a) {
     // Absorbed MLA decodes from one latent a token whose first value_dim features are the values.
     const bool latent = a.pass == AttentionPass::decode && a.key_heads == 1 && qk > v;
     const double queries = 2 * query_rows * qk, outputs = 2 * query_rows * v;
-    const double keys_values = 2 * key_rows * (latent ? qk : qk + v);
+    const double element = static_cast<double>(a.key_value_bits) / 8;
+    const double keys_values = element * key_rows * (latent ? qk : qk + v);
     const double statistics = 4 * query_rows;
     if (a.pass != AttentionPass::backward) return queries + keys_values + outputs + statistics;
     // Q, K, V, dO, log-sum-exp and delta in; FP32 dQ, BF16 dK and dV out.

@@ -16,7 +16,16 @@ enum class Precision : std::uint8_t {
     bf16,
     fp8_tensor,  // E4M3, one scale a tensor
     fp8_block,   // E4M3, 1x128 scales on activations, 128x128 on weights
+    // Weights only; activations and arithmetic stay BF16, weights are widened on the way in.
+    int8_weight,  // one BF16 scale an output feature
+    int4_weight,  // one BF16 scale for 128 input features of an output feature
 };
+constexpr bool runs_in_fp8(Precision p) {
+    return p == Precision::fp8_tensor || p == Precision::fp8_block;
+}
+constexpr bool weight_only(Precision p) {
+    return p == Precision::int8_weight || p == Precision::int4_weight;
+}
 
 // Y[m,n] (+)= X[m,k] W[n,k]^T.
 struct Gemm {
@@ -47,7 +56,8 @@ struct Attention {
     std::int64_t query_heads = 0, key_heads = 0;
     std::int64_t query_key_dim = 0, value_dim = 0;  // per head
     bool causal = true;
-    std::int64_t window = 0;  // keys a query may see, itself included; 0: all
+    std::int64_t window = 0;           // keys a query may see, itself included; 0: all
+    std::int64_t key_value_bits = 16;  // of a cached element; widened to BF16 on the way in
     constexpr auto operator<=>(const Attention&) const = default;
 };
 

@@ -28,6 +28,10 @@ std::string_view to_string(Precision p) {
             return "fp8_tensor";
         case Precision::fp8_block:
             return "fp8_block";
+        case Precision::int8_weight:
+            return "int8_weight";
+        case Precision::int4_weight:
+            return "int4_weight";
     }
     return "";
 }

@@ -13,6 +13,26 @@
 
 namespace orrery {
 
+namespace {
+
+// A weight-only quantized product as the BF16 one it computes.
+std::optional<Operator> in_bf16(const Operator& op) {
+    Operator plain = op;
+    if (auto* g = std::get_if<Gemm>(&plain.shape)) {
+        if (!weight_only(g->precision)) return std::nullopt;
+        g->precision = Precision::bf16;
+        return plain;
+    }
+    if (auto* e = std::get_if<GroupedGemm>(&plain.shape)) {
+        if (!weight_only(e->precision)) return std::nullopt;
+        e->precision = Precision::bf16;
+        return plain;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
 struct OperatorTimeModel::Impl {
     explicit Impl(AcceleratorProfile p)
         : profile(std::move(p)),
@@ -55,7 +75,7 @@ struct OperatorTimeModel::Impl {
                             profile.name, op.name, to_string(class_of(op))),
                 {shape.value_or("")});
         }
-        const auto& peak = precision == Precision::bf16 ? profile.peak_bf16 : profile.peak_fp8;
+        const auto& peak = runs_in_fp8(precision) ? profile.peak_fp8 : profile.peak_bf16;
         const double share = sms / profile.sms.value.value();
         const double rate = peak.value.value() * share * profile.compute_efficiency->value.value();
         const double compute = flops(op).value() / rate;
@@ -67,10 +87,27 @@ struct OperatorTimeModel::Impl {
         return estimate;
     }
 
+    // The BF16 kernel of the same shape, in proportion to the roofline of fewer bytes of weights.
+    // Left out: the instructions that widen the weights.
+    Estimate with_small_weights(const Operator& op, const Operator& plain, double on) const {
+        Estimate estimate = burst(plain, on);
+        const double rate = profile.peak_bf16.value.value() * on / profile.sms.value.value();
+        const auto least = [&](const Operator& o) {
+            const double traffic = (bytes(o) / profile.copy_bandwidth.value).value();
+            return std::max(flops(o).value() / rate, traffic);
+        };
+        const double floor = std::min(profile.kernel_floor.value.value(), estimate.time.value());
+        estimate.time = Seconds(floor + (estimate.time.value() - floor) * least(op) / least(plain));
+        estimate.origin = weakest(estimate.origin, Origin::derived);
+        estimate.rule += ", weights' bytes scaled";
+        return estimate;
+    }
+
     // Alone, at full clock.
     Estimate burst(const Operator& op, double on) const {
         std::optional<Estimate> known;
         Precision precision = Precision::bf16;
+        if (const auto plain = in_bf16(op)) return with_small_weights(op, *plain, on);
         if (const auto* g = std::get_if<Gemm>(&op.shape)) {
             known = gemm.time(*g, on);
             precision = g->precision;

@@ -72,7 +72,7 @@ double tile_error(const std::vector<TileSample>& samples, const TileDevice& devi
 }
 
 TileConstants tile_start(const AcceleratorProfile& profile, Precision precision) {
-    const auto& peak = precision == Precision::bf16 ? profile.peak_bf16 : profile.peak_fp8;
+    const auto& peak = runs_in_fp8(precision) ? profile.peak_fp8 : profile.peak_bf16;
     TileConstants start{0.85 * peak.value.value(), 6, 2e-6, 0.3e-6, 0.95};
     start.fill = 1e-6;
     start.load = 0.1;

@@ -167,6 +167,11 @@ void experts_backward_up(PhaseBuilder& b, const Sizes& s) {
 ExpertRows expert_rows(const PhaseBuilder& b, const MoeSpec& moe, const BatchShape& batch) {
     const std::int64_t ep = b.plan().ep;
     ExpertRows at{.experts = ceil_div(moe.experts, ep)};
+    if (batch.routed) {
+        at.rows = batch.routed->rows;
+        at.received = batch.routed->received;
+        return at;
+    }
     const double tokens = static_cast<double>(b.tokens()) * batch.routed_rows_factor;
     const double each = tokens * static_cast<double>(moe.top_k) / static_cast<double>(at.experts);
     at.rows = at.experts * 128 * ceil_div(static_cast<std::int64_t>(each + 0.5), 128);

@@ -4,6 +4,7 @@
 // by the training step, not here.
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "hardware/operator.hpp"
@@ -41,6 +42,13 @@ struct Phase {
     }
 };
 
+// What routing brings a rank in one layer and micro-batch: rows of its experts, each expert's
+// padded to 128, and tokens received, each once however many experts here it has.
+struct RoutedRows {
+    std::int64_t rows = 0, received = 0;
+    constexpr auto operator<=>(const RoutedRows&) const = default;
+};
+
 // What a micro-batch looks like. sequence_length is the whole sequence: context parallelism gives
 // a rank 1 / cp of it, sequence parallelism splits that further where tensors are not split by tp.
 struct BatchShape {
@@ -48,7 +56,12 @@ struct BatchShape {
     std::int64_t sequence_length = 4096;
     // Rows the rank's experts receive over the mean of balanced routing; 1 = balanced.
     double routed_rows_factor = 1.0;
+    // Counted instead of balanced (tensor parallelism 1); routed_rows_factor does not apply.
+    std::optional<RoutedRows> routed = {};
 };
+
+// A batch's rows of each expert, padded.
+constexpr std::int64_t padded_expert_rows(std::int64_t rows) { return (rows + 127) / 128 * 128; }
 
 // Phases in execution order of that pass. forward of a MoE layer: attention, dispatch, mlp,
 // combine; backward_input: combine, mlp, dispatch, attention; backward_weight: mlp, attention.

@@ -64,7 +64,8 @@ void moe_weight_gradients(PhaseBuilder& b, const MoeSpec& moe, const BatchShape&
 void router_forward(PhaseBuilder& b, const MoeSpec& moe);
 void router_backward(PhaseBuilder& b, const MoeSpec& moe);
 
-// Expert rows on this rank: balanced share x routed_rows_factor, each expert's rows padded to 128.
+// Expert rows on this rank: as counted, or the balanced share x routed_rows_factor, each expert's
+// rows padded to 128.
 struct ExpertRows {
     std::int64_t experts = 0;   // on this rank
     std::int64_t rows = 0;      // padded rows over them

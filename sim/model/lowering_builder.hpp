@@ -34,7 +34,7 @@ class PhaseBuilder {
     std::vector<Phase> take();  // without empty phases
 
     // ---- sizes
-    bool fp8() const { return plan_.precision != Precision::bf16; }
+    bool fp8() const { return runs_in_fp8(plan_.precision); }
     bool block_scales() const { return plan_.precision == Precision::fp8_block; }
     const ParallelPlan& plan() const { return plan_; }
     // Rows of one micro-batch on this rank: sequences x length / cp, and what is left of them where

@@ -59,6 +59,7 @@ std::vector<std::uint32_t> stable_colours(const ReplayInput& input) {
     for (std::size_t r = 0; r < first.size(); ++r) {
         const RankPlace& place = input.ranks[r];
         first[r] = mix64(mix64(place.program) + std::bit_cast<std::uint64_t>(place.slowness));
+        first[r] = mix64(first[r] + place.segment_variant) + place.collective_variant;
     }
     std::vector<std::uint32_t> colour;
     std::uint32_t count = compact(first, colour);

@@ -1,7 +1,8 @@
 #pragma once
 // Folding: ranks that cannot be told apart are simulated once.
 //
-// Coarsest stable partition by colour refinement. A rank's first colour is (program, slowness);
+// Coarsest stable partition by colour refinement. A rank's first colour is (program, slowness,
+// variants);
 // each round refines it by the colours of the members of its groups (as a multiset) and of the
 // ranks that its messages go to and come from (in order), until the number of colours stays the
 // same. Then all ranks of a class see the same arrivals at the same times, so one of them stands

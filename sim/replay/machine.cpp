@@ -26,6 +26,7 @@ ReplayMachine::ReplayMachine(const ReplayInput& input, const Folding& folding,
     for (std::size_t c = 0; c < classes; ++c) {
         const RankPlace& place = input.ranks[folding.classes[c].representative];
         ranks_[c].program = place.program;
+        ranks_[c].place = &place;
         ranks_[c].pace = Pace(place.slowness);
         ranks_[c].first_slot = slots;
         slots += input.programs[place.program].slots;
@@ -123,10 +124,10 @@ bool ReplayMachine::step(std::uint32_t rank, Stream s) {
     stream.start_ps = now();
     switch (instruction->kind) {
         case InstructionKind::run:
-            start_segment(rank, s, instruction->index);
+            start_segment(rank, s, segment_of(*instruction, *state.place));
             return false;
         case InstructionKind::collective:
-            arrive(rank, instruction->index);
+            arrive(rank, collective_of(*instruction, *state.place));
             return false;
         case InstructionKind::send:
             start_send(rank, input_.messages[instruction->index]);
@@ -151,7 +152,8 @@ void ReplayMachine::complete(std::uint32_t rank, Stream s) {
     const Instruction& instruction = *current(state, s);
     const std::int64_t members = folding_.classes[rank].members;
     const bool run = instruction.kind == InstructionKind::run;
-    operators_ += members * (run ? input_.segments.operators(instruction.index) : 1);
+    operators_ +=
+        members * (run ? input_.segments.operators(segment_of(instruction, *state.place)) : 1);
     segments_ += run;
     fingerprint_.add(weights_[rank], static_cast<std::uint32_t>(s), stream.next, stream.start_ps,
                      now());
@@ -290,7 +292,7 @@ void ReplayMachine::settle(std::uint32_t rank) {
         return;
     }
     if (from == state.beside) return;
-    const SegmentId segment = current(state, Stream::compute)->index;
+    const SegmentId segment = current_segment(state);
     const std::int64_t done = state.position + state.pace.nominal(now() - state.since_ps);
     state.position = input_.segments.carry_over(segment, done, from, state.environment);
     state.since_ps = now();
@@ -300,7 +302,7 @@ void ReplayMachine::settle(std::uint32_t rank) {
 
 void ReplayMachine::schedule_compute_end(std::uint32_t rank) {
     const RankState& state = ranks_[rank];
-    const SegmentId segment = current(state, Stream::compute)->index;
+    const SegmentId segment = current_segment(state);
     const std::int64_t left = input_.segments.total(segment, state.environment) - state.position;
     const std::uint32_t trace = trace_of_[rank];
     if (trace != kNotTraced) {

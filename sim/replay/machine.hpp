@@ -41,6 +41,7 @@ class ReplayMachine {
         std::array<StreamState, kStreams> streams;
         Pace pace;
         std::uint32_t program = 0;
+        const RankPlace* place = nullptr;
         std::uint32_t action = 0;
         std::int64_t action_start_ps = 0;
         std::int64_t receive_since_ps = -1;
@@ -60,6 +61,9 @@ class ReplayMachine {
 
     std::int64_t now() const { return simulator_->now().ps; }
     const Instruction* current(const RankState& rank, Stream s) const;
+    SegmentId current_segment(const RankState& rank) const {  // of the compute stream
+        return segment_of(*current(rank, Stream::compute), *rank.place);
+    }
     const CollectiveSpec& collective(const GroupState& g) const {
         return input_.collectives[g.collective];
     }

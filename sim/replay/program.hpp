@@ -34,6 +34,7 @@ struct Instruction {
     std::uint32_t wait_count = 0;
     std::uint32_t index = 0;
     std::uint32_t label = 0;  // into ReplayProgramSet::labels: what it belongs to, for people
+    bool varies = false;  // run, collective: ranks differ, RankPlace's variant is added to index
 };
 
 // Passes whose time is accounted apart.
@@ -84,7 +85,18 @@ struct RankPlace {
     std::uint32_t program = 0;
     double slowness = 1.0;                       // multiplies its compute durations
     std::array<std::uint32_t, kGroups> group{};  // id of its group of each kind
+    // Added to the index of instructions that vary: ranks of one program with work of their own.
+    // Members of a group have the same collective_variant.
+    std::uint32_t segment_variant = 0, collective_variant = 0;
 };
+
+// The segment a `run` stands for, or the collective, on a rank at `place`.
+constexpr SegmentId segment_of(const Instruction& instruction, const RankPlace& place) {
+    return instruction.index + (instruction.varies ? place.segment_variant : 0);
+}
+constexpr std::uint32_t collective_of(const Instruction& instruction, const RankPlace& place) {
+    return instruction.index + (instruction.varies ? place.collective_variant : 0);
+}
 
 // Everything a replay needs. Rank numbering: rank = pipeline rank x lanes + lane; a message goes to
 // the same lane of another pipeline rank.

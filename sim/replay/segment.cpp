@@ -39,6 +39,10 @@ SegmentId SegmentTable::add(std::span<const OperatorDurations> operators) {
     return static_cast<SegmentId>(segments_.size() - 1);
 }
 
+void SegmentTable::repeat(SegmentId first, std::uint32_t count) {
+    for (SegmentId id = first; id < first + count; ++id) segments_.push_back(segments_.at(id));
+}
+
 std::int64_t SegmentTable::carry_over(SegmentId id, std::int64_t done, int from, int to) const {
     const std::uint32_t count = operators(id);
     const std::int64_t* old_prefix = prefix(id, from);

@@ -28,6 +28,8 @@ class SegmentTable {
     explicit SegmentTable(int environments = 1) : environments_(environments) {}
 
     SegmentId add(std::span<const OperatorDurations> operators);
+    // The segments first ... first + count - 1 once more, under the next ids; nothing is copied.
+    void repeat(SegmentId first, std::uint32_t count);
     int environments() const { return environments_; }
     std::uint32_t operators(SegmentId id) const { return segments_[id].count; }
     std::int64_t total(SegmentId id, int environment) const {

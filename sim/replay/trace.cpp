@@ -29,7 +29,7 @@ std::vector<OperatorSpan> operator_spans(const RankTrace& trace, const ReplayInp
         const TraceRecord& record = trace.records[r];
         const Instruction& instruction = program.stream(record.stream)[record.instruction];
         if (instruction.kind != InstructionKind::run) continue;
-        const SegmentId segment = instruction.index;
+        const SegmentId segment = segment_of(instruction, input.ranks[trace.rank]);
         const std::uint32_t count = input.segments.operators(segment);
         std::int64_t start = record.start_ps;
         for (std::uint32_t i = 0; i < count; ++i) {

@@ -67,6 +67,21 @@ void add_sources(RunResult& result, const TrainingScenario& training,
     add("price of a GPU and hour", training.spec.cluster.price_per_gpu_hour);
 }
 
+// What counted tokens look like; empty where nothing is counted.
+std::string routing_note(const TrainingSpec& spec, const TrainingResult& simulated) {
+    if (simulated.mean_nodes == 0) return {};
+    if (spec.routing.kind == RoutingKind::balanced) {
+        return fmt::format(
+            "Tokens are counted from balanced routing: every rank has the same rows, a token "
+            "reaches {:.2f} nodes.",
+            simulated.mean_nodes);
+    }
+    return fmt::format(
+        "Tokens are counted from {} draws of the gate: rows of a rank spread by {:.1f} % (standard "
+        "deviation), a token reaches {:.2f} nodes.",
+        spec.routing.draws, 100 * simulated.row_spread, simulated.mean_nodes);
+}
+
 }  // namespace
 
 RunResult training_answer(const Scenario& scenario, const TrainingScenario& training,
@@ -84,6 +99,8 @@ RunResult training_answer(const Scenario& scenario, const TrainingScenario& trai
                         memory_table(simulated.memory), stages_table(spec)};
     std::erase_if(result.breakdown, [](const ResultTable& table) { return table.rows.empty(); });
     result.notes = training.notes;
+    const std::string routing = routing_note(spec, simulated);
+    if (!routing.empty()) result.notes.push_back(routing);
     const std::string overflow = overflow_note(simulated.memory);
     if (!overflow.empty()) result.notes.insert(result.notes.begin(), overflow);
     add_sources(result, training, simulated);

@@ -34,5 +34,8 @@ inline Provenance given_at(const ConfigNode& node) { return {Origin::given, node
 
 // The "cluster" block: profile, overrides, slow ranks.
 void read_cluster(TrainingReader& reader);
+// The "routing" and "network" blocks.
+void read_routing(TrainingReader& reader);
+void read_network(TrainingReader& reader);
 
 }  // namespace orrery

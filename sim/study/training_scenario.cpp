@@ -181,6 +181,8 @@ TrainingScenario read_training_scenario(const Scenario& scenario, const fs::path
     reader.spec().model = load_model(reader.result.model_file);
     read_cluster(reader);
     read_train(reader);
+    read_routing(reader);
+    read_network(reader);
     read_run(reader);
     const ConfigNode plan = with_dp(reader, document.at("plan"));
     reader.spec().plan = read_plan(plan, reader.spec().model);

@@ -139,6 +139,35 @@ void add_cluster(Settings& used, const Scenario& scenario, const TrainingSpec& s
     used.json("cluster.slow_ranks", "[" + slow + "]");
 }
 
+void add_routing(Settings& used, const Scenario& scenario, const RoutingChoice& routing) {
+    if (routing.kind == RoutingKind::balanced) {
+        used.text("routing.kind", "balanced");
+        return;
+    }
+    const ConfigNode block = scenario.document.at("routing");
+    used.stated("routing.kind", block, "kind", "\"drawn\"");
+    if (routing.loads.empty()) {
+        used.stated("routing.skew", block, "skew", fmt::format("{}", routing.affinity.skew));
+    } else {
+        used.text("routing.loads", routing.loads_file);
+    }
+    used.stated("routing.sequence_skew", block, "sequence_skew",
+                fmt::format("{}", routing.affinity.sequence_skew));
+    used.integer("routing.seed", static_cast<std::int64_t>(routing.affinity.seed));
+    used.integer("routing.draws", routing.draws);
+}
+
+void add_network(Settings& used, const Scenario& scenario, const NetworkChoice& network) {
+    if (network.counted_tokens) {
+        used.stated("network.expert_all_to_all", scenario.document.at("network"),
+                    "expert_all_to_all", "\"counted_tokens\"");
+        used.json("network.notify", network.notify ? "true" : "false");
+    } else {
+        used.text("network.expert_all_to_all", "published_rates");
+    }
+    used.json("network.pipeline_sends", network.pipeline_sends ? "true" : "false");
+}
+
 }  // namespace
 
 std::string recompute_text(const Recompute& recompute) {
@@ -182,6 +211,8 @@ std::string used_settings(const Scenario& scenario, const TrainingSpec& spec) {
     used.stated("train.communication_sms", train, "communication_sms",
                 std::to_string(spec.communication_sms));
     used.integer("train.seed", static_cast<std::int64_t>(spec.seed));
+    add_routing(used, scenario, spec.routing);
+    add_network(used, scenario, spec.network);
     used.text("run.fold", spec.fold ? "auto" : "none");
     return used.dump();
 }

@@ -64,11 +64,13 @@ void write_pair(ReplayInput& input, PieceFactory& pieces) {
 ChunkPair traced_chunk_pair(const TrainingSpec& spec, const OperatorTimeModel& compute,
                             const CommunicationCost& communication) {
     TrainingSpec traced = spec;
+    traced.routing.kind = RoutingKind::balanced;
     traced.plan.stages = {traced_layers(spec.model)};
     traced.routed_rows_factor = 1.0;
     if (traced.plan.stages.front().layers.empty()) return {};
-    Pricing pricing(compute, communication, placement_shape(spec, false), spec.clock,
-                    spec.communication_sms);
+    const PlacementShape shape = placement_shape(spec, false);
+    const RoutedExperts experts(traced, shape);
+    Pricing pricing(compute, communication, shape, spec.clock, spec.communication_sms, &experts);
     ReplayInput input;
     PieceFactory pieces(traced, pricing, input);
     write_pair(input, pieces);

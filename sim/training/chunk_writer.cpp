@@ -47,16 +47,19 @@ Instruction& ChunkWriter::append(Stream s, InstructionKind kind, std::uint32_t i
 
 void ChunkWriter::emit(const PricedPhase& phase, Chain& chain) {
     const Stream s = phase.communicates ? Stream::communication : Stream::compute;
-    const auto add = [&](InstructionKind kind, std::uint32_t index) {
+    const auto add = [&](InstructionKind kind, std::uint32_t index, bool varies) {
         Instruction& instruction = append(s, kind, index, phase.label);
+        instruction.varies = varies;
         if (chain.stream != s) {
             instruction.wait_stream = chain.stream;
             instruction.wait_count = chain.count;
         }
         chain = {s, count(s)};
     };
-    if (phase.has_segment) add(InstructionKind::run, phase.segment);
-    if (phase.has_collective) add(InstructionKind::collective, phase.collective);
+    if (phase.has_segment) add(InstructionKind::run, phase.segment, phase.segment_varies);
+    if (phase.has_collective) {
+        add(InstructionKind::collective, phase.collective, phase.collective_varies);
+    }
 }
 
 void ChunkWriter::emit_all(const std::vector<PricedPhase>& phases, Chain& chain) {

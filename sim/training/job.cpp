@@ -38,7 +38,8 @@ std::string name_of(const Action& a) {
 void append(RankProgram& program, Stream s, InstructionKind kind, std::uint32_t index,
             std::uint32_t label, Stream wait_stream) {
     const auto count = static_cast<std::uint32_t>(program.stream(wait_stream).size());
-    program.stream(s).push_back({kind, wait_stream, s == wait_stream ? 0 : count, index, label});
+    program.stream(s).push_back(
+        {kind, wait_stream, s == wait_stream ? 0 : count, index, label, false});
 }
 
 }  // namespace
@@ -73,7 +74,9 @@ JobBuilder::JobBuilder(const TrainingSpec& spec, const PipelineSchedule& schedul
     receive_label_ = static_cast<std::uint32_t>(input_.labels.size());
     input_.labels.emplace_back("pipeline receive");
     if (schedule.ranks > 1) {
-        send_ps_ = pricing_.send(pipeline_send(spec.model, spec.plan, spec.batch())).ps;
+        const bool timed = spec.network.pipeline_sends;
+        const SimDuration send = pricing_.send(pipeline_send(spec.model, spec.plan, spec.batch()));
+        if (timed) send_ps_ = send.ps;
     }
 }
 
@@ -148,23 +151,24 @@ void JobBuilder::write_action(RankProgram& program, int pipeline_rank, const Act
            Stream::communication);
     ChunkWriter writer(program);
     const auto stage = static_cast<std::size_t>(a.stage);
+    const int micro_batch = a.micro_batch;
     switch (a.kind) {
         case ActionKind::forward:
-            writer.forward(pieces_.stage(stage, ChunkKind::alone));
+            writer.forward(pieces_.stage(stage, ChunkKind::alone, micro_batch));
             break;
         case ActionKind::backward:
-            writer.backward(pieces_.stage(stage, ChunkKind::alone), true);
+            writer.backward(pieces_.stage(stage, ChunkKind::alone, micro_batch), true);
             break;
         case ActionKind::backward_input:
-            writer.backward(pieces_.stage(stage, ChunkKind::alone), false);
+            writer.backward(pieces_.stage(stage, ChunkKind::alone, micro_batch), false);
             break;
         case ActionKind::backward_weight:
-            writer.backward_weight(pieces_.stage(stage, ChunkKind::alone));
+            writer.backward_weight(pieces_.stage(stage, ChunkKind::alone, micro_batch));
             break;
         case ActionKind::forward_backward:
-            writer.overlapped(
-                pieces_.stage(stage, ChunkKind::overlapped),
-                pieces_.stage(static_cast<std::size_t>(a.backward_stage), ChunkKind::overlapped));
+            writer.overlapped(pieces_.stage(stage, ChunkKind::overlapped, micro_batch),
+                              pieces_.stage(static_cast<std::size_t>(a.backward_stage),
+                                            ChunkKind::overlapped, a.backward_micro_batch));
             break;
     }
     append(program, Stream::compute, InstructionKind::end_action, index, 0, Stream::communication);
@@ -199,6 +203,17 @@ RankProgram JobBuilder::program_of(int pipeline_rank) {
     return program;
 }
 
+// Which expert group of its pipeline rank it is in, and which member.
+void JobBuilder::place_experts(RankPlace& place, const PlacementShape& shape,
+                               std::int64_t dp_index) const {
+    const RoutedExperts* experts = pricing_.experts();
+    if (experts == nullptr || !experts->rows_differ()) return;
+    const std::int32_t shift = experts->shift_of(dp_index / shape.ep);
+    const auto member = static_cast<std::int32_t>(dp_index % shape.ep);
+    place.segment_variant = static_cast<std::uint32_t>(shift * experts->members() + member);
+    place.collective_variant = static_cast<std::uint32_t>(shift);
+}
+
 void JobBuilder::place_ranks() {
     const PlacementShape shape = placement_shape(spec_, schedule_.directions() > 1);
     input_.lanes = static_cast<std::uint32_t>(shape.lanes());
@@ -210,6 +225,7 @@ void JobBuilder::place_ranks() {
         RankPlace& place = input_.ranks[static_cast<std::size_t>(r)];
         place.program = static_cast<std::uint32_t>(r / shape.lanes());
         place.group = groups_of(shape, r);
+        place_experts(place, shape, r % shape.lanes() / (shape.cp * shape.tp));
     }
     for (const SlowRank& slow : spec_.slow_ranks) {
         input_.ranks[static_cast<std::size_t>(slow.rank)].slowness = slow.factor;

@@ -39,6 +39,7 @@ class JobBuilder {
     void send(RankProgram& program, int to, std::uint32_t slot, std::string label);
     std::uint32_t& slot(bool forward, int micro_batch, int stage);
     void place_ranks();
+    void place_experts(RankPlace& place, const PlacementShape& shape, std::int64_t dp_index) const;
 
     const TrainingSpec& spec_;
     const PipelineSchedule& schedule_;

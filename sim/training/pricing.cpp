@@ -19,12 +19,14 @@ double launches(const Operator& op) {
 }  // namespace
 
 Pricing::Pricing(const OperatorTimeModel& compute, const CommunicationCost& communication,
-                 const PlacementShape& placement, Clock clock, std::int64_t communication_sms)
+                 const PlacementShape& placement, Clock clock, std::int64_t communication_sms,
+                 const RoutedExperts* experts)
     : compute_(compute),
       communication_(communication),
       placement_(placement),
       clock_(clock),
       communication_sms_(communication_sms),
+      experts_(experts),
       loads_(1) {}
 
 void Pricing::note(const std::string& subject, const std::string& rule, Origin origin,
@@ -59,9 +61,9 @@ std::uint8_t Pricing::environment(const CommunicationLoad& load) {
 }
 
 // Zero for an operator without a price.
-Seconds Pricing::alone(const Operator& op, const Conditions& conditions, bool noted) {
+Seconds Pricing::alone(const Operator& op, const Conditions& conditions, bool noted, bool covered) {
     const double all = compute_.profile().sms.value.value();
-    if (!compute_.near(op, conditions)) {
+    if (covered && !compute_.near(op, conditions)) {
         const auto shape = missing_shape(op, static_cast<double>(conditions.sms), all);
         if (shape) missing_.insert(*shape);
     }
@@ -86,7 +88,7 @@ void Pricing::check_all_priced() const {
     throw MissingShapesError(line, missing_shapes());
 }
 
-const OperatorDurations& Pricing::durations(const Operator& op, ChunkKind chunk) {
+const OperatorDurations& Pricing::durations(const Operator& op, ChunkKind chunk, bool noted) {
     const auto [it, added] = durations_.try_emplace({op.shape, chunk});
     if (!added) return it->second;
     const OperatorClass c = class_of(op);
@@ -97,13 +99,15 @@ const OperatorDurations& Pricing::durations(const Operator& op, ChunkKind chunk)
         const bool beside = e > 0 && chunk == ChunkKind::overlapped;
         std::int64_t sms = total_sms;
         if (chunk == ChunkKind::overlapped) sms -= elastic ? load.sms : communication_sms_;
-        const Seconds time = alone(op, {sms, clock_}, e == 0);
+        const Seconds time = alone(op, {sms, clock_}, noted && e == 0, noted);
         double factor = 1.0;
         if (beside) {
             const Sourced<Ratio> slowdown = compute_.slowdown(c, load);
             factor = slowdown.value.value();
-            note(fmt::format("{} beside communication", to_string(c)), slowdown.from.source,
-                 slowdown.from.origin, 0);
+            if (noted) {
+                note(fmt::format("{} beside communication", to_string(c)), slowdown.from.source,
+                     slowdown.from.origin, 0);
+            }
         }
         // The stream idles between an operator's kernel (or kernels) and the next.
         const Seconds gap = compute_.profile().launch_gap.value * launches(op);
@@ -112,17 +116,24 @@ const OperatorDurations& Pricing::durations(const Operator& op, ChunkKind chunk)
     return it->second;
 }
 
-CollectiveSpec Pricing::collective(const Operator& op) {
+CommunicationEstimate Pricing::estimate(const Communication& shape, std::int32_t draw) const {
+    const bool expert = shape.kind == CommunicationKind::expert_dispatch ||
+                        shape.kind == CommunicationKind::expert_combine;
+    if (expert && experts_ != nullptr && experts_->timed()) return experts_->time(shape, draw);
+    return communication_.time(shape, group_placement(placement_, shape.group));
+}
+
+CollectiveSpec Pricing::collective(const Operator& op, std::int32_t draw) {
     const auto& shape = std::get<Communication>(op.shape);
-    const CommunicationEstimate estimate =
-        communication_.time(shape, group_placement(placement_, shape.group));
-    note(std::string(to_string(shape.kind)), estimate.rule, estimate.origin, 0);
+    const CommunicationEstimate first = estimate(shape, 0);
+    if (draw == 0) note(std::string(to_string(shape.kind)), first.rule, first.origin, 0);
     CollectiveSpec spec;
-    spec.duration_ps = to_sim_duration(estimate.time).ps;
+    spec.duration_ps = to_sim_duration(draw == 0 ? first.time : estimate(shape, draw).time).ps;
     spec.group = shape.group;
     spec.name = op.name;
     spec.environment_waiting = environment({communication_sms_, BytesPerSecond(0)});
-    spec.environment_moving = environment({communication_sms_, estimate.memory_traffic});
+    // Draws of one all-to-all differ by a few percent: what runs beside sees the first one's rate.
+    spec.environment_moving = environment({communication_sms_, first.memory_traffic});
     return spec;
 }
 

@@ -16,6 +16,7 @@
 #include "hardware/operator_time.hpp"
 #include "replay/program.hpp"
 #include "training/placement.hpp"
+#include "training/routed_experts.hpp"
 
 namespace orrery {
 
@@ -26,14 +27,19 @@ enum class ChunkKind : std::uint8_t { alone, overlapped };
 class Pricing {
   public:
     Pricing(const OperatorTimeModel& compute, const CommunicationCost& communication,
-            const PlacementShape& placement, Clock clock, std::int64_t communication_sms);
+            const PlacementShape& placement, Clock clock, std::int64_t communication_sms,
+            const RoutedExperts* experts = nullptr);
 
-    // Durations of a compute operator in every environment.
-    const OperatorDurations& durations(const Operator& op, ChunkKind chunk);
+    // Durations of a compute operator in every environment. Not noted: one of many that differ in
+    // their rows alone; the balanced one speaks for them in sources and missing shapes.
+    const OperatorDurations& durations(const Operator& op, ChunkKind chunk, bool noted = true);
     // A communication: its duration once all have arrived, and the environments of its members.
-    CollectiveSpec collective(const Operator& op);
+    // `draw`: of routed experts.
+    CollectiveSpec collective(const Operator& op, std::int32_t draw = 0);
     SimDuration send(const Operator& op);
 
+    // Null or experts whose all-to-all and rows come from counted tokens.
+    const RoutedExperts* experts() const { return experts_; }
     int environments() const { return static_cast<int>(loads_.size()); }
     Origin weakest_origin() const { return weakest_; }
     // One line a rule: "gemm: table ..., interpolated", with the operators it priced.
@@ -51,6 +57,7 @@ class Pricing {
         double spread = 0;
     };
     std::uint8_t environment(const CommunicationLoad& load);
+    CommunicationEstimate estimate(const Communication& shape, std::int32_t draw) const;
     void note(const std::string& subject, const std::string& rule, Origin origin, double spread);
 
     const OperatorTimeModel& compute_;
@@ -58,12 +65,14 @@ class Pricing {
     PlacementShape placement_;
     Clock clock_;
     std::int64_t communication_sms_;
+    const RoutedExperts* experts_;
     std::vector<CommunicationLoad> loads_;  // by environment; [0] is none
     using Key = std::pair<decltype(Operator::shape), ChunkKind>;
     std::map<Key, OperatorDurations> durations_;
     std::map<std::pair<std::string, std::string>, Rule> rules_;
     Origin weakest_ = Origin::measured;
-    Seconds alone(const Operator& op, const Conditions& conditions, bool noted);
+    // `covered`: whether tables have it is looked up, too.
+    Seconds alone(const Operator& op, const Conditions& conditions, bool noted, bool covered);
     std::set<std::string> missing_;
     std::vector<std::string> refused_;  // what the time model said, once an operator and condition
 };

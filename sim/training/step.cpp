@@ -21,23 +21,6 @@ PipelineSchedule make_plan_schedule(const TrainingSpec& spec) {
                          {narrow(spec.plan.pp), narrow(spec.micro_batches()), chunks});
 }
 
-// Throws InputError where a schedule does not fit the plan's ranks, stages and micro-batches.
-PipelineSchedule schedule_of(const TrainingSpec& spec) {
-    PipelineSchedule schedule = spec.own_schedule ? *spec.own_schedule : make_plan_schedule(spec);
-    const auto must_be = [&](const char* what, std::int64_t has, std::int64_t needs,
-                             const char* from) {
-        if (has == needs) return;
-        throw InputError(fmt::format("schedule {}: {} {}: must be {}, as {} gives", schedule.name,
-                                     has, what, needs, from));
-    };
-    must_be("pipeline ranks", schedule.ranks, spec.plan.pp, "plan.pp");
-    must_be("stages", schedule.stages, static_cast<std::int64_t>(spec.plan.stages.size()),
-            "plan.pp x plan.virtual_stages");
-    must_be("micro-batches", schedule.micro_batches, spec.micro_batches(),
-            "train.sequences / (plan.dp x plan.micro_batch_size)");
-    return schedule;
-}
-
 StepParts parts_of(const RankTimes& t, std::int64_t makespan_ps) {
     const auto at = [](const auto& array, ActionClass c) {
         return array[static_cast<std::size_t>(c)];
@@ -84,12 +67,29 @@ void add_throughput(const TrainingSpec& spec, TrainingResult& result) {
 
 }  // namespace
 
+PipelineSchedule training_schedule(const TrainingSpec& spec) {
+    PipelineSchedule schedule = spec.own_schedule ? *spec.own_schedule : make_plan_schedule(spec);
+    const auto must_be = [&](const char* what, std::int64_t has, std::int64_t needs,
+                             const char* from) {
+        if (has == needs) return;
+        throw InputError(fmt::format("schedule {}: {} {}: must be {}, as {} gives", schedule.name,
+                                     has, what, needs, from));
+    };
+    must_be("pipeline ranks", schedule.ranks, spec.plan.pp, "plan.pp");
+    must_be("stages", schedule.stages, static_cast<std::int64_t>(spec.plan.stages.size()),
+            "plan.pp x plan.virtual_stages");
+    must_be("micro-batches", schedule.micro_batches, spec.micro_batches(),
+            "train.sequences / (plan.dp x plan.micro_batch_size)");
+    return schedule;
+}
+
 TrainingResult simulate_training(const TrainingSpec& spec, const TrainingOptions& options) {
-    const PipelineSchedule schedule = schedule_of(spec);
+    const PipelineSchedule schedule = training_schedule(spec);
     const OperatorTimeModel compute(spec.accelerator);
     const CommunicationCost communication(spec.cluster);
-    Pricing pricing(compute, communication, placement_shape(spec, schedule.directions() > 1),
-                    spec.clock, spec.communication_sms);
+    const PlacementShape shape = placement_shape(spec, schedule.directions() > 1);
+    const RoutedExperts experts(spec, shape);
+    Pricing pricing(compute, communication, shape, spec.clock, spec.communication_sms, &experts);
     JobBuilder job(spec, schedule, pricing);
     const ReplayInput& input = job.build();
     pricing.check_all_priced();
@@ -121,6 +121,8 @@ TrainingResult simulate_training(const TrainingSpec& spec, const TrainingOptions
     result.ranks = static_cast<std::int64_t>(input.ranks.size());
     result.ranks_simulated = static_cast<std::int64_t>(replayed.classes.size());
     result.fingerprint = replayed.fingerprint;
+    result.row_spread = experts.row_spread();
+    result.mean_nodes = experts.mean_nodes();
     add_throughput(spec, result);
     return result;
 }

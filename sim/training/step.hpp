@@ -43,6 +43,8 @@ struct TrainingResult {
     std::vector<std::string> missing_shapes;  // Pricing::missing_shapes()
     std::int64_t events = 0, segments = 0, operators = 0, ranks = 0, ranks_simulated = 0;
     std::string fingerprint;
+    double row_spread = 0;  // RoutedExperts'
+    double mean_nodes = 0;
     Timeline timeline;  // of the traced ranks; empty without a request
 };
 
@@ -52,6 +54,10 @@ struct TrainingOptions {
     std::vector<std::uint32_t> trace_ranks;
     bool trace_all_micro_batches = false;  // otherwise each traced rank's first and last
 };
+
+// The plan's schedule. Throws InputError where it does not fit the plan's ranks, stages and
+// micro-batches.
+PipelineSchedule training_schedule(const TrainingSpec& spec);
 
 // Throws InputError for a plan that cannot run, MissingShapesError for operators without a price,
 // SimulationError where the replay cannot go on.

@@ -57,7 +57,8 @@ Timeline make_timeline(const std::vector<RankTrace>& traces, const ReplayInput& 
             if (record.moving_ps > record.start_ps) {
                 add(record, label + ": wait for peers", "wait", record.start_ps, record.moving_ps);
             }
-            const char* collective = input.collectives[instruction.index].name;
+            const char* collective =
+                input.collectives[collective_of(instruction, input.ranks[trace.rank])].name;
             add(record, fmt::format("{}: {}", label, collective), "communication", record.moving_ps,
                 record.end_ps);
         }
@@ -65,7 +66,8 @@ Timeline make_timeline(const std::vector<RankTrace>& traces, const ReplayInput& 
             const TraceRecord& record = trace.records[span.record];
             if (!shown(record, program, all)) continue;
             const Instruction& instruction = program.stream(record.stream)[record.instruction];
-            const OperatorLabel& op = pieces.operators(instruction.index)[span.operation];
+            const SegmentId segment = segment_of(instruction, input.ranks[trace.rank]);
+            const OperatorLabel& op = pieces.operators(segment)[span.operation];
             const std::string label =
                 with_micro_batch(input.labels[instruction.label], program.actions[record.action]);
             add(record, fmt::format("{}: {}", label, op.name), to_string(op.operator_class),

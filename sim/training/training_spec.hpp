@@ -14,6 +14,7 @@
 #include "model/lowering.hpp"
 #include "model/model_spec.hpp"
 #include "model/parallel_plan.hpp"
+#include "model/routing.hpp"
 #include "training/schedule.hpp"
 
 namespace orrery {
@@ -21,6 +22,27 @@ namespace orrery {
 struct SlowRank {
     std::int64_t rank = 0;
     double factor = 1.0;  // multiplies the rank's compute durations
+};
+
+// Which experts tokens go to.
+struct RoutingChoice {
+    RoutingKind kind = RoutingKind::balanced;
+    AffinitySpec affinity;
+    // Relative loads of the experts, a row a layer: draw d takes row d modulo their number. Empty:
+    // affinity.skew says how experts differ.
+    std::vector<std::vector<double>> loads;
+    std::string loads_file;
+    // Distinct draws of an expert group's tokens; each layer, micro-batch and expert group takes
+    // one of them.
+    std::int32_t draws = 8;
+};
+
+// How communication is timed.
+struct NetworkChoice {
+    // Expert all-to-all from counted tokens (ExpertAllToAll); else from DeepEP's published rates.
+    bool counted_tokens = false;
+    bool notify = true;          // counted tokens: counts and a barrier are exchanged before each
+    bool pipeline_sends = true;  // false: they take no time, to see what they cost
 };
 
 struct TrainingSpec {
@@ -37,6 +59,8 @@ struct TrainingSpec {
     std::uint64_t seed = 1;
     double routed_rows_factor = 1.0;     // rows an expert rank receives over the balanced mean
     std::int64_t communication_sms = 0;  // held by expert all-to-all beside compute
+    RoutingChoice routing;
+    NetworkChoice network;
     std::vector<SlowRank> slow_ranks;
     bool fold = true;
     // Runs instead of what make_schedule would build from plan.schedule: a user's own.
@@ -44,7 +68,7 @@ struct TrainingSpec {
 
     std::int64_t micro_batches() const { return sequences / (plan.dp * plan.micro_batch_size); }
     BatchShape batch() const {
-        return {plan.micro_batch_size, sequence_length, routed_rows_factor};
+        return {plan.micro_batch_size, sequence_length, routed_rows_factor, {}};
     }
 };
 

@@ -33,6 +33,7 @@ class RandomProgram {
                                          i % 2 ? Group::expert : Group::none, 1, 2,
                                          i % 2 ? "expert" : "all"});
         }
+        for (RankPlace& place : input.ranks) place.segment_variant = pick(0, 1);
         for (std::uint32_t round = pick(1, 8); round > 0; --round) add_round(input);
         return input;
     }
@@ -51,7 +52,8 @@ class RandomProgram {
             RankProgram& program = input.programs[p];
             auto& compute = program.stream(Stream::compute);
             auto& communication = program.stream(Stream::communication);
-            compute.push_back(run(pick(0, 4)));
+            compute.push_back(run(pick(0, 3)));
+            compute.back().varies = pick(0, 1) == 0;
             if (all_meet) {
                 communication.push_back(
                     collective(0, Stream::compute, size(program, Stream::compute)));

@@ -61,8 +61,11 @@ class ReplayTwin {
         const std::size_t next = ranks_[r].streams[s].next;
         return next < list.size() ? &list[next] : nullptr;
     }
+    SegmentId segment(std::size_t r, const Instruction& i) const {
+        return segment_of(i, input_.ranks[r]);
+    }
     std::int64_t duration(std::size_t r, const Instruction& i, std::uint32_t operation) const {
-        const std::int64_t* p = input_.segments.prefix(i.index, ranks_[r].environment);
+        const std::int64_t* p = input_.segments.prefix(segment(r, i), ranks_[r].environment);
         return p[operation + 1] - p[operation];
     }
     std::vector<std::size_t> members(std::size_t r, Group kind) const {
@@ -114,7 +117,7 @@ class ReplayTwin {
     // Operators of the communication stream run as if alone.
     std::int64_t duration_on(std::size_t r, int s, const Instruction& i, std::uint32_t op) const {
         if (s == 0) return duration(r, i, op);
-        const std::int64_t* p = input_.segments.prefix(i.index, 0);
+        const std::int64_t* p = input_.segments.prefix(segment(r, i), 0);
         return p[op + 1] - p[op];
     }
 
@@ -185,7 +188,7 @@ class ReplayTwin {
                 stream.left -= step;
                 if (stream.left > 0) continue;
                 if (i.kind == InstructionKind::run &&
-                    stream.operation + 1 < input_.segments.operators(i.index)) {
+                    stream.operation + 1 < input_.segments.operators(segment(r, i))) {
                     ++stream.operation;
                     stream.left = duration_on(r, s, i, stream.operation);
                 } else {

@@ -49,6 +49,31 @@ TEST(Replay, EnvironmentChangesInTheMiddleOfASegment) {
     EXPECT_EQ(run_all(input).makespan_ps, 130);
 }
 
+// Two lanes of one program, whose first segment differs: 10 and 50. They meet at 50 in a collective
+// that differs with neither, move 5, and the first has waited 40. Same variants fold, others do
+// not.
+TEST(Replay, RanksOfOneProgramMayHaveWorkOfTheirOwn) {
+    ReplayInput input = make_input(1, 4);
+    const SegmentId first = input.segments.add(std::vector{op(10)});
+    input.segments.add(std::vector{op(50)});
+    input.segments.repeat(first, 2);
+    input.collectives.push_back({5, Group::expert, 1, 2, "dispatch"});
+    input.programs[0].stream(Stream::compute) = {run(first)};
+    input.programs[0].stream(Stream::compute).front().varies = true;
+    input.programs[0].stream(Stream::communication) = {collective(0, Stream::compute, 1)};
+    for (std::uint32_t lane = 0; lane < 4; ++lane) input.ranks[lane].segment_variant = lane % 2;
+    input.ranks[3].segment_variant = 3;  // the second one's copy
+    for (const bool folded : {true, false}) {
+        const ReplayResult result = run_all(input, folded);
+        EXPECT_EQ(result.makespan_ps, 55);
+        EXPECT_EQ(result.of_rank(0).barrier_ps[0], 40);
+        EXPECT_EQ(result.of_rank(1).barrier_ps[0], 0);
+        EXPECT_EQ(result.of_rank(3).barrier_ps[0], 0);
+        EXPECT_EQ(result.classes.size(), folded ? 3U : 4U);
+        EXPECT_EQ(result.fingerprint, run_all(input, !folded).fingerprint);
+    }
+}
+
 // A collective of two pipeline ranks (group none) moves when the later one arrives: at 50, ends at
 // 60; rank 0, there since 10, has waited 40.
 TEST(Replay, CollectiveWaitsForItsLastMember) {
