@@ -3,6 +3,7 @@
 
 #include "kernels/attention_wgmma.cuh"
 #include "kernels/common.cuh"
+#include "kernels/tensor_map.cuh"
 
 namespace orrery::kernels {
 
@@ -56,28 +57,10 @@ __device__ __forceinline__ void gather_in_quad(std::uint32_t (&w)[4], int q) {
 // tokens reads as zero.
 inline cudaError_t make_token_map(CUtensorMap& map, const void* data, std::int64_t sequences,
                                   std::int64_t tokens, std::int64_t columns, int rows) {
-    using Encode =
-        CUresult (*)(CUtensorMap*, CUtensorMapDataType, cuuint32_t, void*, const cuuint64_t*,
-                     const cuuint64_t*, const cuuint32_t*, const cuuint32_t*, CUtensorMapInterleave,
-                     CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-    static const Encode encode = [] {
-        void* entry = nullptr;
-        cudaDriverEntryPointQueryResult result{};
-        if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &entry, 12000,
-                                             cudaEnableDefault, &result) != cudaSuccess ||
-            result != cudaDriverEntryPointSuccess)
-            entry = nullptr;
-        return reinterpret_cast<Encode>(entry);
-    }();
-    if (!encode) return cudaErrorNotSupported;
     const cuuint64_t sizes[3] = {cuuint64_t(columns), cuuint64_t(tokens), cuuint64_t(sequences)};
     const cuuint64_t strides[2] = {cuuint64_t(columns) * 2, cuuint64_t(columns * tokens) * 2};
-    const cuuint32_t box[3] = {kPanelColumns, cuuint32_t(rows), 1}, step[3] = {1, 1, 1};
-    const CUresult r =
-        encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<void*>(data), sizes, strides,
-               box, step, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-               CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-    return r == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
+    const cuuint32_t box[3] = {kPanelColumns, cuuint32_t(rows), 1};
+    return encode_map(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, data, sizes, strides, box);
 }
 
 }  // namespace orrery::kernels

@@ -8,6 +8,8 @@
 
 #include <fcntl.h>
 #include <sys/wait.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 namespace orrery {
@@ -65,6 +67,24 @@ ProcessResult Process::wait() {
 
 ProcessResult run_calibrate(const std::vector<std::string>& arguments) {
     return Process(arguments, ORRERY_CALIBRATE_BINARY).wait();
+}
+
+ConfigNode json_of(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--format", "json"});
+    const ProcessResult result = run_orrery(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.error;
+    return ConfigNode::parse(result.out, "stdout");
+}
+
+void expect_refused(const std::vector<std::string>& arguments, const std::string& message) {
+    expect_refused(run_orrery(arguments), message);
+}
+
+void expect_refused(const ProcessResult& result, const std::string& message) {
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.error, testing::HasSubstr(message));
+    EXPECT_EQ(std::count(result.error.begin(), result.error.end(), '\n'), 1) << result.error;
+    EXPECT_EQ(result.out, "");
 }
 
 ProcessResult run_orrery(const std::vector<std::string>& arguments) {

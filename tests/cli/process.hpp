@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "core/config.hpp"
+
 namespace orrery {
 
 struct ProcessResult {
@@ -30,6 +32,11 @@ class Process {
 
 ProcessResult run_orrery(const std::vector<std::string>& arguments);
 ProcessResult run_calibrate(const std::vector<std::string>& arguments);
+// What orrery answers with --format json; the test fails where it does not end well.
+ConfigNode json_of(std::vector<std::string> arguments);
+// Exit code 2, one line of error that holds `message`, and nothing on standard output.
+void expect_refused(const std::vector<std::string>& arguments, const std::string& message);
+void expect_refused(const ProcessResult& result, const std::string& message);
 
 // A directory of its own for a test, removed at the end.
 class TemporaryDir {

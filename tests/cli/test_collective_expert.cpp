@@ -8,37 +8,29 @@
 namespace orrery {
 namespace {
 
-using testing::HasSubstr;
-
-ConfigNode json_of(const char* kind, std::vector<std::string> arguments) {
+ConfigNode collective(const char* kind, std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"collective", kind});
-    arguments.insert(arguments.end(), {"--format", "json"});
-    const ProcessResult result = run_orrery(arguments);
-    EXPECT_EQ(result.exit_code, 0) << result.error;
-    return ConfigNode::parse(result.out, "stdout");
+    return json_of(arguments);
 }
 
 double time_of(std::vector<std::string> arguments) {
-    return json_of("expert_dispatch", std::move(arguments)).at("time").as_number();
+    return collective("expert_dispatch", std::move(arguments)).at("time").as_number();
 }
 
-void expect_refused(std::vector<std::string> arguments, const std::string& message) {
+void expect_dispatch_refused(std::vector<std::string> arguments, const std::string& message) {
     arguments.insert(arguments.begin(), {"collective", "expert_dispatch"});
-    const ProcessResult result = run_orrery(arguments);
-    EXPECT_EQ(result.exit_code, 2);
-    EXPECT_THAT(result.error, HasSubstr(message));
-    EXPECT_EQ(result.out, "");
+    expect_refused(arguments, message);
 }
 
 }  // namespace
 
 // DeepEP's EP64: 51 and 50 GB/s; 173 and 314 us.
 TEST(ExpertCollective, PrintsTimeAndBandwidth) {
-    const ConfigNode dispatch = json_of("expert_dispatch", {"--ep", "64", "--mode", "normal"});
+    const ConfigNode dispatch = collective("expert_dispatch", {"--ep", "64", "--mode", "normal"});
     EXPECT_NEAR(dispatch.at("bandwidth").as_number(), 51e9, 0.08 * 51e9);
     EXPECT_EQ(dispatch.at("limit").as_string(), "NIC");
     const ConfigNode combine =
-        json_of("expert_combine", {"--ep", "64", "--mode", "low_latency", "--tokens", "128"});
+        collective("expert_combine", {"--ep", "64", "--mode", "low_latency", "--tokens", "128"});
     EXPECT_NEAR(combine.at("time").as_number(), 314e-6, 0.08 * 314e-6);
     EXPECT_EQ(combine.at("sms").as_integer(), 0);
     EXPECT_EQ(combine.at("payload_bytes").as_number(), 14336);
@@ -66,18 +58,18 @@ TEST(ExpertCollective, EverySettingActs) {
 // EP144 of 256 experts with 32 redundant ones: two slots a rank.
 TEST(ExpertCollective, RedundantExpertsFillGroupsThatDoNotDivide) {
     EXPECT_GT(time_of({"--ep", "144", "--mode", "low_latency", "--slots", "288"}), 100e-6);
-    expect_refused({"--ep", "144", "--mode", "low_latency"}, "redundant");
+    expect_dispatch_refused({"--ep", "144", "--mode", "low_latency"}, "redundant");
 }
 
 TEST(ExpertCollective, RefusesWhatCannotBe) {
-    expect_refused({"--ep", "64", "--mode", "fast"}, "--mode fast");
-    expect_refused({"--ep", "64", "--set", "version=2024"}, "2025-02");
-    expect_refused({"--ep", "64", "--set", "versoin=2025-02"}, "versoin");
-    expect_refused({"--ep", "64", "--set", "version"}, "key=value");
-    expect_refused({"--ep", "12"}, "must divide evenly");
-    expect_refused({"--ep", "64", "--cluster", "h100_8"}, "8 nodes needed");
-    expect_refused({"--ep", "64", "--top-k", "200"}, "top_k");
-    expect_refused({}, "--ep");
+    expect_dispatch_refused({"--ep", "64", "--mode", "fast"}, "--mode fast");
+    expect_dispatch_refused({"--ep", "64", "--set", "version=2024"}, "2025-02");
+    expect_dispatch_refused({"--ep", "64", "--set", "versoin=2025-02"}, "versoin");
+    expect_dispatch_refused({"--ep", "64", "--set", "version"}, "key=value");
+    expect_dispatch_refused({"--ep", "12"}, "must divide evenly");
+    expect_dispatch_refused({"--ep", "64", "--cluster", "h100_8"}, "8 nodes needed");
+    expect_dispatch_refused({"--ep", "64", "--top-k", "200"}, "top_k");
+    expect_dispatch_refused({}, "--ep");
 }
 
 }  // namespace orrery

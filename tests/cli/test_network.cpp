@@ -10,20 +10,6 @@ namespace {
 
 using testing::HasSubstr;
 
-ConfigNode json_of(std::vector<std::string> arguments) {
-    arguments.insert(arguments.end(), {"--format", "json"});
-    const ProcessResult result = run_orrery(arguments);
-    EXPECT_EQ(result.exit_code, 0) << result.error;
-    return ConfigNode::parse(result.out, "stdout");
-}
-
-void expect_refused(const std::vector<std::string>& arguments, const std::string& message) {
-    const ProcessResult result = run_orrery(arguments);
-    EXPECT_EQ(result.exit_code, 2);
-    EXPECT_THAT(result.error, HasSubstr(message));
-    EXPECT_EQ(result.out, "");
-}
-
 std::vector<std::string> all_to_all(std::vector<std::string> rest) {
     std::vector<std::string> arguments = {"collective",      "all_to_all", "--cluster",
                                           "crossbar_50GBps", "--bytes",    "15 MB"};

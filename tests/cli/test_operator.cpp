@@ -10,20 +10,6 @@ namespace {
 
 using testing::HasSubstr;
 
-ConfigNode json_of(std::vector<std::string> arguments) {
-    arguments.insert(arguments.end(), {"--format", "json"});
-    const ProcessResult result = run_orrery(arguments);
-    EXPECT_EQ(result.exit_code, 0) << result.error;
-    return ConfigNode::parse(result.out, "stdout");
-}
-
-void expect_refused(const std::vector<std::string>& arguments, const std::string& message) {
-    const ProcessResult result = run_orrery(arguments);
-    EXPECT_EQ(result.exit_code, 2);
-    EXPECT_THAT(result.error, HasSubstr(message));
-    EXPECT_EQ(result.out, "");
-}
-
 const std::vector<std::string> kShape = {"--m", "4096", "--n", "7168", "--k", "16384"};
 
 std::vector<std::string> gemm(std::vector<std::string> rest) {
