@@ -26,27 +26,103 @@ struct FlowOptions {
 };
 using Options = std::shared_ptr<FlowOptions>;
 
+// "ring LL128": what NCCL calls the pair.
+std::string name_of(FlowAlgorithm algorithm, FlowProtocol protocol) {
+    std::string name(to_string(algorithm));
+    if (protocol != FlowProtocol::none) name += fmt::format(" {}", to_string(protocol));
+    return name;
+}
+
+void write_json(const char* kind, const CollectiveAnswer& answer, const CommandContext& context) {
+    const FlowCollectiveResult& result = answer.result;
+    JsonWriter json;
+    json.begin_object().field("collective", kind).field("cluster", answer.cluster);
+    json.field("time", to_seconds(result.time).value()).field("flows", result.counts.flows);
+    json.field("solves", result.counts.solves).field("remembered", result.counts.remembered);
+    json.field("bandwidth", result.bandwidth.value());
+    json.field("algorithm", to_string(result.algorithm));
+    json.field("protocol", to_string(result.protocol));
+    if (answer.nccl) {
+        const ProtocolPrice& price = answer.nccl->price;
+        json.field("fixed", price.fixed).field("moving", price.moving).field("local", price.local);
+        json.field("correction", price.correction).field("origin", to_string(price.origin));
+        json.key("nccl_estimates").begin_array();
+        for (const NcclEstimate& e : answer.nccl->estimates) {
+            json.begin_object().field("algorithm", to_string(e.algorithm));
+            json.field("protocol", to_string(e.protocol)).field("time", e.time.value());
+            json.end_object();
+        }
+        json.end_array();
+    }
+    context.out << json.end_object().text();
+}
+
+// Why it is this algorithm and protocol, and what they cost.
+void explain(const NcclCollective& nccl, const CommandContext& context) {
+    const ProtocolPrice& price = nccl.price;
+    if (!nccl.estimates.empty()) {
+        std::string text;
+        for (const NcclEstimate& e : nccl.estimates) {
+            text += fmt::format("{}{} {}", text.empty() ? "" : ", ",
+                                name_of(e.algorithm, e.protocol), to_text(e.time));
+        }
+        context.out << fmt::format(
+            "{}NCCL's own estimates: {}\n",
+            nccl.was_chosen ? "chosen as NCCL 2.28 does, the smallest of " : "as asked for; ",
+            text);
+    }
+    context.out << fmt::format(
+        "launch and steps {}, bytes at the protocol's pace {}, own copies {}, measured / fitted "
+        "{:.3f} ({})\n",
+        to_text(Seconds(price.fixed)), to_text(Seconds(price.moving)),
+        to_text(Seconds(price.local)), price.correction, to_string(price.origin));
+}
+
 void print(const char* kind, const CollectiveAnswer& answer, std::uint32_t ranks,
            const CommandContext& context) {
     const FlowCollectiveResult& result = answer.result;
-    const Seconds time = to_seconds(result.time);
-    if (context.format == OutputFormat::json) {
-        JsonWriter json;
-        json.begin_object().field("collective", kind).field("cluster", answer.cluster);
-        json.field("time", time.value()).field("flows", result.counts.flows);
-        json.field("solves", result.counts.solves).field("remembered", result.counts.remembered);
-        json.field("bandwidth", result.bandwidth.value());
-        context.out << json.end_object().text();
-        return;
-    }
-    context.out << fmt::format("{} on {}{}: {}, {} a rank\n", kind, answer.cluster,
+    if (context.format == OutputFormat::json) return write_json(kind, answer, context);
+    context.out << fmt::format("{} on {}{}, {}: {}, {} a rank\n", kind, answer.cluster,
                                ranks > 0 ? fmt::format(", {} ranks", ranks) : std::string(),
-                               to_text(time), to_text(result.bandwidth));
+                               name_of(result.algorithm, result.protocol),
+                               to_text(to_seconds(result.time)), to_text(result.bandwidth));
     context.out << fmt::format("{} flows; link shares solved {} times, {} known from before\n",
                                result.counts.flows, result.counts.solves, result.counts.remembered);
-    if (!context.quiet) {
+    if (context.quiet) return;
+    if (answer.nccl) {
+        explain(*answer.nccl, context);
+    } else {
         context.out << "links, latencies and sharing only: no protocol costs, no launch\n";
     }
+}
+
+// An option whose values are these words.
+template <class Value, class Target>
+void add_choice(CLI::App& app, const char* name, Target& target, const char* help,
+                const std::vector<std::pair<std::string, Value>>& choices) {
+    const std::map<std::string, Value> values(choices.begin(), choices.end());
+    app.add_option_function<std::string>(
+           name, [&target, values](const std::string& text) { target = values.at(text); }, help)
+        ->check(CLI::IsMember(values));
+}
+
+void add_algorithms(CLI::App& app, FlowCollectiveRequest& request) {
+    std::vector<std::pair<std::string, FlowAlgorithm>> algorithms = {
+        {"ring", FlowAlgorithm::ring},
+        {"nvls", FlowAlgorithm::nvls},
+        {"hierarchical", FlowAlgorithm::hierarchical}};
+    if (request.kind == FlowCollective::all_reduce) {
+        algorithms.emplace_back("tree", FlowAlgorithm::tree);
+        algorithms.emplace_back("recursive_doubling", FlowAlgorithm::recursive_doubling);
+    }
+    add_choice(app, "--algorithm", request.algorithm, "Instead of NCCL's choice", algorithms);
+    add_choice<FlowProtocol>(app, "--protocol", request.protocol, "Instead of NCCL's choice",
+                             {{"LL", FlowProtocol::ll},
+                              {"LL128", FlowProtocol::ll128},
+                              {"Simple", FlowProtocol::simple}});
+    add_choice<FlowExpansion>(app, "--expand", request.expansion,
+                              "messages (links only), or one variable for all of a step's",
+                              {{"messages", FlowExpansion::messages}, {"one", FlowExpansion::one}});
 }
 
 CLI::App* add_kind(CLI::App& parent, CommandContext& context, const char* name, const char* help,
@@ -77,12 +153,8 @@ CLI::App* add_kind(CLI::App& parent, CommandContext& context, const char* name, 
             ->transform(CLI::CheckedTransformer(patterns));
         app->add_option("--seed", o->request.seed, "Of the sizes of --pattern unequal");
     }
-    if (kind == FlowCollective::all_reduce) {
-        const std::map<std::string, FlowAlgorithm> algorithms = {
-            {"ring", FlowAlgorithm::ring},
-            {"recursive_doubling", FlowAlgorithm::recursive_doubling}};
-        app->add_option("--algorithm", o->request.algorithm, "ring or recursive_doubling")
-            ->transform(CLI::CheckedTransformer(algorithms));
+    if (kind != FlowCollective::send_recv && kind != FlowCollective::all_to_all) {
+        add_algorithms(*app, o->request);
     }
     app->callback([o, name, &context] {
         try {

@@ -10,5 +10,9 @@ SimDuration run_all_to_all(RoutedNetwork& network, const FlowCollectiveRequest& 
 // all_gather, reduce_scatter, all_reduce.
 SimDuration run_ring(RoutedNetwork& network, const FlowCollectiveRequest& request);
 SimDuration run_recursive_doubling(RoutedNetwork& network, const FlowCollectiveRequest& request);
+SimDuration run_tree(RoutedNetwork& network, const FlowCollectiveRequest& request);
+
+// Throws InputError where the algorithm does not do this kind.
+void check_algorithm(FlowCollective kind, FlowAlgorithm algorithm);
 
 }  // namespace orrery

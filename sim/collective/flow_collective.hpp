@@ -14,6 +14,11 @@
 //                    with 1/g of the buffer, so that all NICs of a node are used; a rank forwards a
 //                    chunk once it has come in and the one before has gone out
 //   recursive_doubling   all_reduce: log2 n steps, the whole B with rank i xor 2^k
+//   tree             all_reduce: two trees of all ranks (leaves of one are inner nodes of the
+//                    other), B / 2 each in chunks of 4 MiB: summed on the way up, copied down
+//
+// Message by message, or each step's messages as one variable (symmetric_collective.hpp, which also
+// has the algorithms that are not listed here); which, is part of the request.
 //
 // `bandwidth` is what a rank sends in total over the time: nccl-tests' bus bandwidth for the ring
 // collectives, B / time for all_to_all and send_recv.
@@ -21,21 +26,16 @@
 // Left out: reduction work, the protocol's chunks within a step, SMs.
 
 #include <cstdint>
-#include <string_view>
+#include <optional>
 
+#include "collective/collective_algorithm.hpp"
 #include "network/routed_network.hpp"
 
 namespace orrery {
 
-enum class FlowCollective : std::uint8_t {
-    send_recv,
-    all_to_all,
-    all_gather,
-    reduce_scatter,
-    all_reduce
-};
-enum class FlowAlgorithm : std::uint8_t { automatic, ring, recursive_doubling };
 enum class AllToAllPattern : std::uint8_t { simultaneous, shifted, unequal };
+// `automatic`: one variable for nvls and hierarchical, else messages.
+enum class FlowExpansion : std::uint8_t { automatic, messages, one };
 
 struct FlowCollectiveRequest {
     FlowCollective kind = FlowCollective::all_to_all;
@@ -44,6 +44,8 @@ struct FlowCollectiveRequest {
     Bytes bytes;
     AllToAllPattern pattern = AllToAllPattern::simultaneous;
     FlowAlgorithm algorithm = FlowAlgorithm::automatic;  // ring where there is a choice
+    std::optional<FlowProtocol> protocol = {};           // of NCCL; not used by run_collective
+    FlowExpansion expansion = FlowExpansion::automatic;
     std::uint64_t seed = 1;
 };
 
@@ -51,6 +53,8 @@ struct FlowCollectiveResult {
     SimDuration time;
     BytesPerSecond bandwidth;
     FlowCounts counts;
+    FlowAlgorithm algorithm = FlowAlgorithm::ring;  // that was run
+    FlowProtocol protocol = FlowProtocol::none;
 };
 
 // What message i to j of an unequal all-to-all weighs among rank i's messages, 0.5 ... 1.5.
@@ -60,5 +64,10 @@ double unequal_share(std::uint64_t seed, std::uint32_t ranks, std::uint32_t i, s
 // the network has fewer ranks, the algorithm does not do this kind, or recursive doubling meets a
 // number of ranks that is no power of two.
 FlowCollectiveResult run_collective(RoutedNetwork& network, const FlowCollectiveRequest& request);
+
+// Throws InputError: too many or too few ranks, bytes out of range.
+void check_request(const RoutedNetwork& network, const FlowCollectiveRequest& request);
+// What one rank sends in total, bytes: `bandwidth` counts it.
+double sent_by_rank(const FlowCollectiveRequest& request);
 
 }  // namespace orrery

@@ -1,11 +1,11 @@
-// Rings of ranks. Ring c enters a node at GPU c or c - 1 in turn and leaves it at the other, so
-// that neighbouring nodes are joined by NICs of equal index.
+// Rings of ranks, in the order of rank_order.hpp.
 
 #include <algorithm>
 #include <cmath>
 
 #include "collective/flow_algorithms.hpp"
 #include "collective/flow_runner.hpp"
+#include "collective/rank_order.hpp"
 
 namespace orrery {
 namespace {
@@ -15,7 +15,7 @@ class Rings {
     Rings(const FlowCollectiveRequest& request)
         : ranks_(request.ranks),
           local_(request.ranks % request.ranks_per_node == 0 ? request.ranks_per_node : 1),
-          steps_((ranks_ - 1) * (request.kind == FlowCollective::all_reduce ? 2 : 1)),
+          steps_(ring_steps(request.kind, request.ranks)),
           chunk_(std::max<std::int64_t>(
               1, std::llround(request.bytes.value() / ranks_ / static_cast<double>(local_)))),
           places_(std::size_t{ranks_} * local_) {}
@@ -44,11 +44,7 @@ class Rings {
         return at % ranks_ + 1 < ranks_ ? at + 1 : at + 1 - ranks_;
     }
     std::uint32_t rank_at(std::uint32_t at) const {
-        const std::uint32_t ring = at / ranks_, place = at % ranks_;
-        const std::uint32_t node = place / local_, i = place % local_;
-        // Upwards from `ring` in even nodes; downwards from ring - 1 in odd ones.
-        const std::uint32_t gpu = node % 2 == 0 ? ring + i : ring + local_ - 1 - i;
-        return node * local_ + gpu % local_;
+        return ring_rank(at / ranks_, at % ranks_, local_);
     }
     template <class Send>
     void try_send(std::uint32_t at, Send send) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -64,11 +65,16 @@ void read_row(const ConfigNode& row, DataTable& table) {
     table.texts.push_back(std::move(texts));
 }
 
+using Files = std::map<fs::path, ConfigNode>;  // read once each
+
 // "file.json", or "file.json#name" for one table of a results file of several.
 DataTable read_table_file(const fs::path& base, const std::string& reference,
-                          const std::string& family) {
+                          const std::string& family, Files& files) {
     const auto mark = reference.find('#');
-    const ConfigNode node = ConfigNode::load(base / reference.substr(0, mark));
+    const fs::path path = base / reference.substr(0, mark);
+    auto known = files.find(path);
+    if (known == files.end()) known = files.emplace(path, ConfigNode::load(path)).first;
+    const ConfigNode& node = known->second;
     if (mark != std::string::npos) {
         const ConfigNode one = node.at("tables").at(reference.substr(mark + 1));
         DataTable table = read_data_table(one, family);
@@ -80,10 +86,11 @@ DataTable read_table_file(const fs::path& base, const std::string& reference,
     return table;
 }
 
-DataTable read_entry(const ConfigNode& entry, const std::string& name, const fs::path& base) {
-    if (entry.is_string()) return read_table_file(base, entry.as_string(), name);
+DataTable read_entry(const ConfigNode& entry, const std::string& name, const fs::path& base,
+                     Files& files) {
+    if (entry.is_string()) return read_table_file(base, entry.as_string(), name, files);
     if (entry.has("columns")) return read_data_table(entry, name);
-    DataTable table = read_table_file(base, entry.at("file").as_string(), name);
+    DataTable table = read_table_file(base, entry.at("file").as_string(), name, files);
     table.from = under_rule(table.from, entry.provenance());
     return table;
 }
@@ -113,10 +120,11 @@ Provenance under_rule(const Provenance& from, const Provenance& rule) {
 
 std::vector<DataTable> read_tables(const ConfigNode& tables, const fs::path& base) {
     std::vector<DataTable> result;
+    Files files;
     for (const std::string& name : tables.keys()) {
         const std::size_t first = result.size();
         for (const ConfigNode& entry : tables.at(name).elements()) {
-            result.push_back(read_entry(entry, name, base));
+            result.push_back(read_entry(entry, name, base, files));
         }
         std::stable_sort(
             result.begin() + static_cast<std::ptrdiff_t>(first), result.end(),

@@ -53,6 +53,9 @@ Bytes stage_activations(const ModelSpec&, const ParallelPlan&, const StageLayout
 Bytes stage_weight_gradient_operands(const ModelSpec&, const ParallelPlan&, const StageLayout&,
                                      const BatchShape&);
 
+// Staging buffers of DeepEP's normal kernels for a group of `ep` ranks, at their defaults.
+Bytes deepep_staging_bytes(std::int64_t ep, std::int64_t hidden);
+
 // Everything but activations on a rank holding these stages, of which `copies` pipeline ranks hold
 // each (2 for DualPipe).
 std::vector<MemoryItem> static_memory(const ModelSpec&, const ParallelPlan&,

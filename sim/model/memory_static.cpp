@@ -30,21 +30,6 @@ namespace {
 
 bool overlaps_passes(const ParallelPlan& plan) { return plan.schedule.starts_with("dualpipe"); }
 
-// Staging memory of DeepEP's normal kernels (github.com/deepseek-ai/DeepEP: csrc/config.hpp, sizes;
-// deep_ep/buffer.py, default configurations): for each of 10 channels (20 SMs) a ring of tokens for
-// each of up to 8 peers in the node, and two for each node. A slot holds a BF16 token, its source
-// (8 B) and room for 128 experts (8 + 4 B each) and 128 scales (4 B).
-double staging_bytes(const ParallelPlan& plan, std::int64_t hidden) {
-    constexpr std::int64_t channels = 10, peers = 8, slot_extra = 8 + 128 * (8 + 4 + 4);
-    const std::int64_t nodes = ceil_div(plan.ep, peers);
-    const std::int64_t node_tokens = plan.ep <= 8 ? 256 : plan.ep <= 64 ? 288 : 720;
-    const std::int64_t fabric_tokens = 128;
-    const double slot = tensor_bytes(1, hidden) + static_cast<double>(slot_extra);
-    const auto slots = static_cast<double>(channels * std::min(plan.ep, peers) * node_tokens);
-    const auto fabric_slots = static_cast<double>(2 * channels * nodes * fabric_tokens);
-    return slots * slot + (nodes > 1 ? fabric_slots * (slot + 16) : 0);
-}
-
 struct Largest {
     double all_to_all = 0, working = 0;
 };
@@ -119,7 +104,7 @@ Largest largest_layer(const ModelSpec& model, const ParallelPlan& plan,
             look(model.layers.at(static_cast<std::size_t>(i)));
         if (stage.mtp_modules > 0 && model.mtp_layer) look(*model.mtp_layer);
     }
-    if (most.all_to_all > 0) most.all_to_all += staging_bytes(plan, model.hidden);
+    if (most.all_to_all > 0) most.all_to_all += deepep_staging_bytes(plan.ep, model.hidden).value();
     return most;
 }
 
@@ -132,6 +117,21 @@ double optimizer_bytes(const ParallelPlan& plan, const StageParameters& held, st
 }
 
 }  // namespace
+
+// Staging memory of DeepEP's normal kernels (github.com/deepseek-ai/DeepEP: csrc/config.hpp, sizes;
+// deep_ep/buffer.py, default configurations): for each of 10 channels (20 SMs) a ring of tokens for
+// each of up to 8 peers in the node, and two for each node. A slot holds a BF16 token, its source
+// (8 B) and room for 128 experts (8 + 4 B each) and 128 scales (4 B).
+Bytes deepep_staging_bytes(std::int64_t ep, std::int64_t hidden) {
+    constexpr std::int64_t channels = 10, peers = 8, slot_extra = 8 + 128 * (8 + 4 + 4);
+    const std::int64_t nodes = ceil_div(ep, peers);
+    const std::int64_t node_tokens = ep <= 8 ? 256 : ep <= 64 ? 288 : 720;
+    const std::int64_t fabric_tokens = 128;
+    const double slot = tensor_bytes(1, hidden) + static_cast<double>(slot_extra);
+    const auto slots = static_cast<double>(channels * std::min(ep, peers) * node_tokens);
+    const auto fabric_slots = static_cast<double>(2 * channels * nodes * fabric_tokens);
+    return Bytes(slots * slot + (nodes > 1 ? fabric_slots * (slot + 16) : 0));
+}
 
 std::vector<MemoryItem> static_memory(const ModelSpec& model, const ParallelPlan& plan,
                                       const std::vector<StageLayout>& held_stages,

@@ -59,8 +59,8 @@ LengthDistribution histogram_length(std::vector<std::pair<std::int64_t, double>>
 std::int64_t draw_length(const LengthDistribution& distribution, Draws& draws);
 
 struct SyntheticWorkload {
-    ArrivalProcess arrivals;
-    LengthDistribution prompt, output;
+    ArrivalProcess arrivals = {};
+    LengthDistribution prompt = {}, output = {};
     // Where set, both lengths come from it instead.
     std::function<Lengths()> lengths = {};
     double cached_fraction = 0;  // of every prompt, held by a store outside the engines
@@ -72,8 +72,8 @@ RequestStream synthetic_stream(SyntheticWorkload workload);
 // `users` ask, wait for the answer, think and ask again.
 struct ClosedLoop {
     std::int64_t users = 1;
-    double think_seconds = 0;    // mean, exponential; 0: at once
-    SyntheticWorkload workload;  // its arrivals count nothing; its requests are of all users
+    double think_seconds = 0;         // mean, exponential; 0: at once
+    SyntheticWorkload workload = {};  // its arrivals count nothing; its requests are of all users
 };
 // Users begin at the same time. Lengths belong to the request's number, not to its user.
 RequestStream closed_loop_stream(ClosedLoop loop);

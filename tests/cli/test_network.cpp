@@ -65,6 +65,30 @@ TEST(CollectiveCommand, AllToAllPatterns) {
     EXPECT_EQ(run_orrery(unequal).out, run_orrery(unequal).out);
 }
 
+// Eight H200: NCCL takes ring LL128 for 4 MiB (measured 46.08 us), and says so.
+TEST(CollectiveCommand, SaysWhatNcclChooses) {
+    const std::vector<std::string> four_mib = {"collective", "all_reduce", "--cluster", "h200_8",
+                                               "--ranks",    "8",          "--bytes",   "4 MiB"};
+    const ConfigNode answer = json_of(four_mib);
+    EXPECT_EQ(answer.at("algorithm").as_string(), "ring");
+    EXPECT_EQ(answer.at("protocol").as_string(), "LL128");
+    EXPECT_NEAR(answer.at("time").as_number(), 46.1e-6, 0.3e-6);
+    EXPECT_EQ(answer.at("flows").as_integer(), 1);
+    EXPECT_EQ(answer.at("nccl_estimates").elements().size(), 6u);
+    const auto with = [&](std::vector<std::string> rest) {
+        rest.insert(rest.begin(), four_mib.begin(), four_mib.end());
+        return rest;
+    };
+    EXPECT_EQ(json_of(with({"--protocol", "Simple"})).at("protocol").as_string(), "Simple");
+    EXPECT_EQ(json_of(with({"--algorithm", "nvls"})).at("algorithm").as_string(), "nvls");
+    EXPECT_EQ(json_of(with({"--expand", "messages"})).at("protocol").as_string(), "none");
+    EXPECT_THAT(run_orrery(four_mib).out, HasSubstr("chosen as NCCL 2.28 does"));
+    expect_refused(with({"--algorithm", "hierarchical"}), "several nodes");
+    expect_refused({"collective", "all_reduce", "--cluster", "crossbar_50GBps", "--ranks", "4",
+                    "--bytes", "1 MB", "--protocol", "LL"},
+                   "crossbar_50GBps here has links only");
+}
+
 TEST(CollectiveCommand, BadRequestsAreOneLine) {
     expect_refused(all_to_all({"--ranks", "2000"}), "--ranks 2000: must be from 2 to");
     expect_refused(all_to_all({"--set", "cluster.nodez=3"}), "nodez");

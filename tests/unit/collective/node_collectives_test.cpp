@@ -34,7 +34,8 @@ ClusterProfile node_without(const DataTable& all,
         table.texts.push_back(all.texts[i]);
         table.numbers.push_back(all.numbers[i]);
     }
-    ClusterProfile node = load_cluster("h100_8", kProfiles);
+    static const ClusterProfile profile = load_cluster("h100_8", kProfiles);
+    ClusterProfile node = profile;
     node.nvlink_bandwidth.value = BytesPerSecond(all.numbers[0][all.column("nvlink_GBps")] * 1e9);
     node.nvlink_latency.value = Seconds(5.568e-6);  // NCCL send_recv of 1 KiB between two GPUs
     for (DataTable& t : node.tables)

@@ -1,0 +1,129 @@
+#pragma once
+// A deployment: pools of engines, how requests find one, how KV moves between them, what fails and
+// how the number of engines follows the load.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/quantity.hpp"
+#include "network/routed_network.hpp"
+#include "serving/attention_group.hpp"
+#include "serving/serving_result.hpp"
+
+namespace orrery {
+
+// Any IterationTimer, not owned: one indirect call.
+class AnyTimer {
+  public:
+    AnyTimer() = default;
+    template <IterationTimer T>
+    explicit AnyTimer(T& timer)
+        : object_(&timer), call_([](void* object, const Iteration& iteration) {
+              return static_cast<T*>(object)->time(iteration);
+          }) {}
+    SimDuration time(const Iteration& iteration) const { return call_(object_, iteration); }
+
+  private:
+    void* object_ = nullptr;
+    SimDuration (*call_)(void*, const Iteration&) = nullptr;
+};
+
+// mixed engines do both; prefill engines hand sequences over after their first token.
+enum class PoolRole : std::uint8_t { mixed, prefill, decode };
+
+// round_robin   one after the other
+// least_loaded  fewest tokens waiting and in the KV cache
+// prefix_aware  the longest leading part of the prompt in its caches, if that is at least
+//               `cache_threshold` of the prompt and its load is at most `imbalance` times the
+//               least load plus the prompt; else least_loaded
+// kv_aware      the least  overlap_weight x (prompt - hit) + load, in tokens
+enum class RouterKind : std::uint8_t { round_robin, least_loaded, prefix_aware, kv_aware };
+struct Router {
+    RouterKind kind = RouterKind::least_loaded;
+    double cache_threshold = 0.5;
+    double imbalance = 1.5;
+    double overlap_weight = 1;
+};
+
+// Which attention group of an engine takes a request.
+enum class GroupBalance : std::uint8_t { round_robin, least_tokens };
+
+// Every `interval`, a pool in which more than `waiting_above` requests wait for each engine that is
+// up or starting starts one more; one in which none wait and whose KV use is below `use_below`
+// drains one.
+struct Autoscale {
+    bool on = false;
+    std::int64_t least = 1, most = 1;  // engines
+    SimDuration interval = {};
+    double waiting_above = 4;
+    double use_below = 0.3;
+    SimDuration startup = {};  // loading and converting weights, warming up
+};
+
+struct PoolSpec {
+    std::string name = {};
+    PoolRole role = PoolRole::mixed;
+    std::int64_t engines = 1;  // at the start
+    std::int64_t groups = 1;   // attention groups an engine, stepping together
+    // Batches under way at once in an engine of several pipeline stages: each is an engine of its
+    // own here, with its share of the KV cache (already in `group`) and the time of all stages.
+    std::int64_t lanes = 1;
+    std::int64_t gpus_per_engine = 1;
+    std::int64_t gpus_per_group = 1;  // that send and receive KV
+    std::uint32_t first_rank = 0;     // on the network, of the pool's first engine
+    GroupSpec group = {};
+    Router router = {};
+    GroupBalance balance = GroupBalance::least_tokens;
+    AnyTimer timer = {};
+    Autoscale autoscale = {};
+};
+
+// A sequence's KV after its prompt. A place in a decode engine is reserved first; without one the
+// sequence keeps its memory where it is and waits, first come first served.
+//   whole        all of it is sent after the first token
+//   layer_wise   sent while the last chunk of the prompt is computed: all layers but the last from
+//                the moment the first one is done, the last one at the end; where no place was free
+//                when the chunk began, whole
+// Left out: KV of earlier chunks could have been sent before.
+struct HandoffSpec {
+    bool layer_wise = false;
+    std::int64_t layers = 1;
+    double bytes_per_token = 0;
+    // Between ranks of a network that flows share; null: each attention group sends one sequence
+    // after the other at `bandwidth`, and nobody is in the way.
+    RoutedNetwork* network = nullptr;
+    BytesPerSecond bandwidth = BytesPerSecond(1e15);
+    SimDuration latency = {};
+};
+
+struct Failure {
+    std::int64_t pool = 0, engine = 0;
+    SimTime at = {};
+};
+struct FailureSpec {
+    std::vector<Failure> given = {};
+    double mean_seconds_between = 0;  // of one engine, exponential; 0: none drawn
+    SimDuration repair = {};          // until the engine is up again
+    SimDuration detection = {};       // until its requests are sent elsewhere
+    std::int64_t most_retries = 10;   // of one request
+    std::uint64_t seed = 1;
+};
+
+struct ClusterSpec {
+    std::vector<PoolSpec> pools = {};
+    HandoffSpec handoff = {};
+    FailureSpec failures = {};
+    ServiceLevel slo = {};
+    std::int64_t most_waiting = 1'000'000;  // requests; more are turned away
+    SimTime time_limit = SimTime{INT64_MAX};
+    bool reverse_ties = false;  // tests: the order of events at one time must not matter
+    bool check = false;         // tests: sums are verified after every event
+    std::function<bool(SimTime)> poll = {};  // false stops the run
+};
+
+// Throws InputError where pools do not fit together, and what the stream throws.
+ServingResult simulate_serving(const ClusterSpec& spec, const RequestStream& requests);
+
+}  // namespace orrery

@@ -1,0 +1,353 @@
+#include "serving/iteration_time.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "serving/lattice.hpp"
+
+namespace orrery {
+
+namespace {
+
+constexpr int kTokenPoints = 8;  // of an axis, an octave
+constexpr int kCorePoints = 3;
+constexpr int kTwoBatchPoints = 8;
+constexpr double kNoContext = 256;  // added to contexts: near 0 their ratio hardly changes
+constexpr double kCoreFloor = 5e-6;
+
+InferenceBatch to_batch(const Iteration& it) {
+    return {it.prefill_tokens,   it.prefill_sequences, it.prefill_pairs, it.prefill_context,
+            it.decode_sequences, it.decode_tokens,     it.decode_context};
+}
+
+std::int64_t half(std::int64_t n) { return (n + 1) / 2; }
+InferenceBatch half_of(const InferenceBatch& b) {
+    return {half(b.prefill_tokens),  half(b.prefill_sequences), half(b.prefill_pairs),
+            half(b.prefill_context), half(b.decode_sequences),  half(b.decode_tokens),
+            half(b.decode_context)};
+}
+
+double ratio(std::int64_t a, std::int64_t b) {
+    return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b);
+}
+
+MoeLayerTimes layer_times(const LinearTimes& linear, const PhaseTime& core, bool low_latency) {
+    MoeLayerTimes result;
+    result.in = linear.in;
+    result.core = core;
+    result.out = linear.out;
+    result.shared = linear.mlp;
+    result.experts = linear.experts;
+    result.dispatch = linear.dispatch;
+    result.combine = linear.combine;
+    result.send = result.receive = linear.kernel;
+    result.low_latency = low_latency;
+    return result;
+}
+
+// The single batch of moe_layers_time() in closed form; without an all-to-all all transfers are 0.
+double single_layer(const MoeLayerTimes& t) {
+    const double compute = t.in.alone() + t.core.alone() + t.out.alone() + t.experts.alone();
+    if (!t.low_latency) return compute + t.shared.alone() + t.dispatch + t.combine;
+    return compute + std::max(t.shared.alone(), t.dispatch) + t.combine + 2 * (t.send + t.receive);
+}
+
+PhaseTime scaled(PhaseTime time, double factor) {
+    for (double& seconds : time.seconds) seconds *= factor;
+    return time;
+}
+
+}  // namespace
+
+IterationTime::IterationTime(EngineSpec spec, std::shared_ptr<const OperatorTimeModel> compute)
+    : spec_(std::make_unique<const EngineSpec>(std::move(spec))),
+      compute_(compute ? std::move(compute)
+                       : std::make_shared<const OperatorTimeModel>(spec_->accelerator)),
+      costs_(*spec_, *compute_) {}
+
+Regime IterationTime::regime_of(const Iteration& it) const {
+    return it.prefill_tokens > 0 ? Regime::prefill : Regime::decode;
+}
+
+bool IterationTime::may_overlap(const InferenceBatch& batch) const {
+    return spec_->overlap != Overlap::none && spec_->plan.all_to_all() && batch.tokens() >= 2 &&
+           batch.prefill_sequences + batch.decode_sequences >= 2;
+}
+
+LinearTimes IterationTime::linear(std::size_t kind, Regime regime, double tokens, bool overlapped,
+                                  bool exact) {
+    if (exact) return costs_.linear(kind, regime, std::llround(std::ceil(tokens)), overlapped);
+    const std::array cells{step_cell(tokens)};
+    return read_lattice(cells, [&](const std::array<std::int64_t, 1>& at) {
+        return costs_.linear(kind, regime, at[0], overlapped);
+    });
+}
+
+// FLOPs and bytes of core attention over peak rates: what its time is read in proportion to.
+double IterationTime::core_roofline(std::size_t kind, const InferenceBatch& b, bool decode) const {
+    const AttentionSpec& a = costs_.kinds()[kind].layer.attention;
+    const double peak = spec_->accelerator.peak_bf16.value.value();
+    const double bandwidth = spec_->accelerator.copy_bandwidth.value.value();
+    const double heads = ratio(a.heads, spec_->plan.tp);
+    const double element = static_cast<double>(spec_->plan.key_value_bits) / 8;
+    const auto all = [](std::int64_t n) { return static_cast<double>(n); };
+    const double dim = all(a.head_dim), latent = a.mla ? all(a.mla->kv_lora_rank) : 0;
+    const double rope = a.mla ? all(a.mla->qk_rope_head_dim) : 0;
+    const double expansion =
+        a.mla ? 2 * latent * heads * all(a.mla->qk_nope_head_dim + a.mla->v_head_dim) / peak : 0;
+    if (!decode) {
+        const double width = a.mla ? dim + all(a.mla->v_head_dim) : 2 * dim;
+        return kCoreFloor + 2 * heads * width * all(b.prefill_pairs) / peak +
+               expansion * all(b.prefill_tokens + b.prefill_context);
+    }
+    const double pairs = all(b.decode_tokens) * ratio(b.decode_context, b.decode_sequences);
+    const double width = a.mla ? 2 * latent + rope : 2 * dim;
+    const double cached =
+        a.mla ? latent + rope : 2 * dim * std::max(1.0, ratio(a.kv_heads, spec_->plan.tp));
+    return kCoreFloor + 2 * heads * width * pairs / peak + expansion * all(b.decode_tokens) +
+           cached * element * all(b.decode_context) / bandwidth;
+}
+
+// Time over roofline at a point of the table: sequences, queries of each, context of each.
+double IterationTime::core_ratio(std::size_t kind, Regime regime, bool decode, const Cores& at) {
+    const auto [it, added] = core_ratios_.try_emplace({kind, regime, decode, at});
+    if (!added) return it->second;
+    const auto [sequences, queries, shifted, unused] = at;
+    const std::int64_t context =
+        std::max<std::int64_t>(0, shifted - static_cast<std::int64_t>(kNoContext));
+    InferenceBatch b;
+    if (decode) {
+        b.decode_sequences = sequences;
+        b.decode_tokens = sequences * queries;
+        b.decode_context = sequences * std::max<std::int64_t>(1, context);
+    } else {
+        b.prefill_sequences = sequences;
+        b.prefill_tokens = sequences * queries;
+        b.prefill_context = sequences * context;
+        b.prefill_pairs = sequences * (queries * context + half(queries * queries));
+    }
+    const PhaseTime time =
+        decode ? costs_.decode_core(kind, b, regime, false) : costs_.prefill_core(kind, b, false);
+    it->second = time.alone() / core_roofline(kind, b, decode);
+    return it->second;
+}
+
+// How core attention stretches beside the all-to-all's kernel, from prompts of 4096 tokens.
+PhaseTime IterationTime::environments_of_core(std::size_t kind, Regime regime) {
+    const auto [it, added] = core_environments_.try_emplace({kind, regime});
+    if (!added) return it->second;
+    it->second.seconds.fill(1);
+    if (regime == Regime::prefill) {
+        InferenceBatch b;
+        b.prefill_sequences = 1;
+        b.prefill_tokens = 4096;
+        b.prefill_pairs = 4096 * 2048;
+        const PhaseTime time = costs_.prefill_core(kind, b, true);
+        it->second = scaled(time, 1 / time.alone());
+    }
+    return it->second;
+}
+
+PhaseTime IterationTime::core(std::size_t kind, const InferenceBatch& batch, Regime regime,
+                              bool overlapped, bool exact) {
+    PhaseTime sum;
+    if (exact) {
+        if (batch.prefill_tokens > 0) sum += costs_.prefill_core(kind, batch, overlapped);
+        if (batch.decode_tokens > 0) sum += costs_.decode_core(kind, batch, regime, overlapped);
+        return sum;
+    }
+    double seconds = 0;
+    const auto read = [&](bool decode, std::int64_t sequences, std::int64_t tokens,
+                          std::int64_t context) {
+        const std::array cells{
+            axis_cell(static_cast<double>(std::max<std::int64_t>(1, sequences)), kCorePoints),
+            axis_cell(std::max(1.0, ratio(tokens, sequences)), kCorePoints),
+            axis_cell(kNoContext + ratio(context, sequences), kCorePoints)};
+        const double read_ratio = read_lattice(cells, [&](const std::array<std::int64_t, 3>& at) {
+            return core_ratio(kind, regime, decode, {at[0], at[1], at[2], 0});
+        });
+        seconds += read_ratio * core_roofline(kind, batch, decode);
+    };
+    if (batch.prefill_tokens > 0) {
+        read(false, batch.prefill_sequences, batch.prefill_tokens, batch.prefill_context);
+    }
+    if (batch.decode_tokens > 0) {
+        read(true, batch.decode_sequences, batch.decode_tokens, batch.decode_context);
+    }
+    sum.seconds.fill(seconds);
+    return sum;
+}
+
+MoeLayerTimes IterationTime::moe_layer(const Iteration& iteration, bool of_half) {
+    InferenceBatch batch = to_batch(iteration);
+    const Regime regime = regime_of(iteration);
+    const bool overlapped = of_half && may_overlap(batch);
+    if (of_half) batch = half_of(batch);
+    for (std::size_t kind = 0; kind < costs_.kinds().size(); ++kind) {
+        if (!costs_.kinds()[kind].layer.moe) continue;
+        return layer_times(
+            linear(kind, regime, static_cast<double>(batch.tokens()), overlapped, true),
+            core(kind, batch, regime, overlapped, true),
+            regime == Regime::decode && spec_->low_latency_decode);
+    }
+    return {};
+}
+
+double IterationTime::layers_single(const InferenceBatch& batch, Regime regime, bool exact) {
+    const auto tokens = static_cast<double>(batch.tokens());
+    double sum = 0;
+    for (std::size_t kind = 0; kind < costs_.kinds().size(); ++kind) {
+        const LayerKind& layers = costs_.kinds()[kind];
+        if (layers.count == 0) continue;
+        const bool low = layers.layer.moe && spec_->plan.all_to_all() && regime == Regime::decode &&
+                         spec_->low_latency_decode;
+        const MoeLayerTimes times = layer_times(linear(kind, regime, tokens, false, exact),
+                                                core(kind, batch, regime, false, exact), low);
+        sum += static_cast<double>(layers.count) * single_layer(times);
+    }
+    return sum;
+}
+
+double IterationTime::two_batch_table(std::size_t kind, Regime regime, double tokens, double core) {
+    // Core attention in steps of 0.1 us.
+    const std::array cells{step_cell(tokens), axis_cell(core * 1e7, kTwoBatchPoints)};
+    const bool low = regime == Regime::decode && spec_->low_latency_decode;
+    return read_lattice(cells, [&](const std::array<std::int64_t, 2>& at) {
+        const auto [it, added] = two_batch_.try_emplace({kind, regime, at[0], at[1]});
+        if (added) {
+            const PhaseTime time =
+                scaled(environments_of_core(kind, regime), static_cast<double>(at[1]) * 1e-7);
+            it->second =
+                moe_layers_time(layer_times(costs_.linear(kind, regime, at[0], true), time, low),
+                                costs_.kinds()[kind].count, 2);
+        }
+        return it->second;
+    });
+}
+
+double IterationTime::layers_two(const InferenceBatch& batch, Regime regime, bool exact) {
+    const InferenceBatch part = half_of(batch);
+    const bool low = regime == Regime::decode && spec_->low_latency_decode;
+    double sum = 0;
+    for (std::size_t kind = 0; kind < costs_.kinds().size(); ++kind) {
+        const LayerKind& layers = costs_.kinds()[kind];
+        if (layers.count == 0) continue;
+        if (!layers.layer.moe) {
+            const double tokens = static_cast<double>(batch.tokens());
+            sum += static_cast<double>(layers.count) *
+                   single_layer(layer_times(linear(kind, regime, tokens, false, exact),
+                                            core(kind, batch, regime, false, exact), false));
+            continue;
+        }
+        const PhaseTime attention = core(kind, part, regime, true, exact);
+        if (exact) {
+            const LinearTimes times = costs_.linear(kind, regime, part.tokens(), true);
+            sum += moe_layers_time(layer_times(times, attention, low), layers.count, 2);
+        } else {
+            sum += two_batch_table(kind, regime, static_cast<double>(batch.tokens()) / 2,
+                                   attention.alone());
+        }
+    }
+    return sum;
+}
+
+// Embedding, head, MTP module and messages.
+double IterationTime::outside(const InferenceBatch& batch, Regime regime, IterationParts& parts,
+                              bool exact) {
+    const auto read = [&](int what, double x, const auto& cost) {
+        if (x <= 0) return 0.0;
+        if (exact) return cost(std::llround(std::ceil(x)));
+        return read_lattice(
+            std::array{axis_cell(x, kTokenPoints)}, [&](const std::array<std::int64_t, 1>& at) {
+                const auto [it, added] = outside_.try_emplace({what, regime, at[0]});
+                if (added) it->second = cost(at[0]);
+                return it->second;
+            });
+    };
+    const auto head = [&](double rows) {
+        return read(0, rows, [&](std::int64_t n) { return costs_.head(regime, n); });
+    };
+    const auto tokens = static_cast<double>(batch.tokens());
+    parts.head = head(static_cast<double>(batch.sampled()));
+    parts.other = read(1, tokens, [&](std::int64_t n) { return costs_.embedding(regime, n); });
+    if (spec_->plan.pp > 1) {
+        parts.other += static_cast<double>(spec_->plan.pp - 1) *
+                       read(2, tokens, [&](std::int64_t n) { return costs_.send(n); });
+    }
+    if (!costs_.has_mtp_kind()) return parts.head + parts.other;
+    const std::size_t kind = costs_.kinds().size() - 1;
+    InferenceBatch draft = batch;
+    for (std::int64_t pass = 0; pass < spec_->draft_tokens; ++pass) {
+        const auto T = static_cast<double>(draft.tokens());
+        if (T == 0) break;
+        const bool low =
+            spec_->plan.all_to_all() && regime == Regime::decode && spec_->low_latency_decode;
+        parts.mtp += read(3, T, [&](std::int64_t n) { return costs_.mtp_front(regime, n); });
+        parts.mtp += single_layer(layer_times(linear(kind, regime, T, false, exact),
+                                              core(kind, draft, regime, false, exact), low));
+        parts.mtp += head(static_cast<double>(draft.decode_sequences + draft.prefill_sequences));
+        draft = {.decode_sequences = batch.decode_sequences,
+                 .decode_tokens = batch.decode_sequences,
+                 .decode_context = batch.decode_context};
+    }
+    return parts.head + parts.other + parts.mtp;
+}
+
+// Kernels that the CPU launches one by one.
+double IterationTime::launches(std::int64_t tokens, Regime regime, bool two, bool exact) {
+    if (regime == Regime::decode) return 0;
+    double sum = 0;
+    for (std::size_t kind = 0; kind < costs_.kinds().size(); ++kind) {
+        const LayerKind& layers = costs_.kinds()[kind];
+        const double batches = two && layers.layer.moe ? 2 : 1;
+        sum += batches * static_cast<double>(layers.count) *
+               linear(kind, regime, static_cast<double>(tokens), false, exact).launches;
+    }
+    return sum;
+}
+
+IterationParts IterationTime::work_out(const Iteration& iteration, bool exact) {
+    const InferenceBatch batch = to_batch(iteration);
+    IterationParts parts;
+    if (batch.tokens() == 0) return parts;
+    const Regime regime = regime_of(iteration);
+    const double around = outside(batch, regime, parts, exact);
+    const bool can = may_overlap(batch);
+    parts.layers = 0;
+    if (!can || spec_->overlap == Overlap::automatic) {
+        parts.layers = layers_single(batch, regime, exact);
+        parts.single = parts.layers + around;
+    }
+    if (can) {
+        const double two = layers_two(batch, regime, exact);
+        parts.two_batch = two + around;
+        if (parts.single == 0 || parts.two_batch < parts.single) {
+            parts.overlapped = true;
+            parts.layers = two;
+        }
+    }
+    parts.total = parts.overlapped ? parts.two_batch : parts.single;
+    const double host = spec_->launch_time.value.value() *
+                        launches(batch.tokens(), regime, parts.overlapped, exact);
+    if (host > parts.total) {
+        parts.launch_bound = true;
+        parts.total = host;
+    }
+    return parts;
+}
+
+SimDuration IterationTime::time(const Iteration& iteration) {
+    return to_sim_duration(Seconds(work_out(iteration, false).total));
+}
+
+SimDuration IterationTime::direct(const Iteration& iteration) {
+    return to_sim_duration(Seconds(work_out(iteration, true).total));
+}
+
+IterationParts IterationTime::parts(const Iteration& iteration) {
+    const IterationParts result = work_out(iteration, true);
+    costs_.prices().check_all_priced();
+    return result;
+}
+
+}  // namespace orrery

@@ -1,0 +1,186 @@
+#include "serving/layer_costs.hpp"
+
+#include <algorithm>
+
+namespace orrery {
+
+namespace {
+
+bool same_kind(const LayerSpec& a, const LayerSpec& b) {
+    return a.moe.has_value() == b.moe.has_value() && a.dense_intermediate == b.dense_intermediate &&
+           a.attention.sliding_window == b.attention.sliding_window;
+}
+
+double sum(const PhaseTime& time) { return time.alone(); }
+
+}  // namespace
+
+std::vector<LayerKind> layer_kinds(const ModelSpec& model) {
+    std::vector<LayerKind> kinds;
+    for (const LayerSpec& layer : model.layers) {
+        auto at = std::find_if(kinds.begin(), kinds.end(),
+                               [&](const LayerKind& k) { return same_kind(k.layer, layer); });
+        if (at == kinds.end()) at = kinds.insert(kinds.end(), {layer, 0});
+        ++at->count;
+    }
+    return kinds;
+}
+
+LinearTimes& LinearTimes::operator+=(const LinearTimes& other) {
+    in += other.in;
+    out += other.out;
+    mlp += other.mlp;
+    experts += other.experts;
+    dispatch += other.dispatch;
+    combine += other.combine;
+    kernel += other.kernel;
+    launches += other.launches;
+    return *this;
+}
+
+LinearTimes LinearTimes::operator*(double factor) const {
+    LinearTimes result = *this;
+    for (PhaseTime* phase : {&result.in, &result.out, &result.mlp, &result.experts}) {
+        for (double& seconds : phase->seconds) seconds *= factor;
+    }
+    for (double* value : {&result.dispatch, &result.combine, &result.kernel, &result.launches}) {
+        *value *= factor;
+    }
+    return result;
+}
+
+LayerCosts::LayerCosts(const EngineSpec& spec, const OperatorTimeModel& compute)
+    : spec_(spec), prices_(spec, compute), kinds_(layer_kinds(spec.model)) {
+    if (spec.draft_tokens > 0 && spec.model.mtp_layer) {
+        has_mtp_ = true;
+        kinds_.push_back({*spec.model.mtp_layer, 0});
+    }
+}
+
+Seconds LayerCosts::gap(Regime regime) const {
+    return regime == Regime::decode ? spec_.graph_gap.value : spec_.accelerator.launch_gap.value;
+}
+
+ExpertPaceAt LayerCosts::pace(std::size_t kind, Regime regime, std::int64_t tokens) {
+    const auto [it, added] =
+        paces_.try_emplace({kind, regime}, spec_, *kinds_[kind].layer.moe, low_latency(regime));
+    return it->second.at(tokens);
+}
+
+PhaseConditions LayerCosts::conditions(std::size_t kind, Regime regime, std::int64_t tokens,
+                                       bool overlapped) {
+    PhaseConditions result;
+    result.gap = gap(regime);
+    const bool holds =
+        overlapped && kinds_[kind].layer.moe && spec_.plan.all_to_all() && !low_latency(regime);
+    if (!holds) return result;
+    const ExpertPaceAt at = pace(kind, regime, tokens);
+    result.held_sms = spec_.communication_sms;
+    result.dispatch_traffic = Bytes(at.dispatch_bytes) / Seconds(at.dispatch);
+    result.combine_traffic = Bytes(at.combine_bytes) / Seconds(at.combine);
+    return result;
+}
+
+LinearTimes LayerCosts::linear(std::size_t kind, Regime regime, std::int64_t tokens,
+                               bool overlapped) {
+    tokens = std::max<std::int64_t>(1, tokens);
+    const auto [it, added] = linear_.try_emplace({kind, regime, tokens, overlapped});
+    if (!added) return it->second;
+    const LayerSpec& layer = kinds_[kind].layer;
+    const InferencePlan plan = plan_for(spec_.plan, low_latency(regime));
+    ExpertLoad load;
+    LinearTimes& result = it->second;
+    if (layer.moe) {
+        const ExpertPaceAt at = pace(kind, regime, tokens);
+        load = at.load;
+        if (plan.all_to_all()) {
+            result.dispatch = at.dispatch + at.notify;
+            result.combine = at.combine + at.notify;
+            result.kernel = at.kernel;
+            prices_.note("expert all-to-all", "collective/expert_all_to_all.hpp", at.origin, 0);
+        }
+    }
+    // Core attention apart: one token of decoding stands in and is left out.
+    InferenceBatch batch;
+    batch.decode_tokens = batch.decode_sequences = batch.decode_context = tokens;
+    const InferenceLayer lowered = lower_inference_layer(spec_.model, layer, plan, batch, {}, load);
+    const PhaseConditions at = conditions(kind, regime, tokens, overlapped);
+    result.in = prices_.price(lowered.attention_in, at);
+    result.out = prices_.price(lowered.attention_out, at);
+    result.mlp = prices_.price(lowered.mlp, at);
+    result.experts = prices_.price(lowered.experts, at);
+    std::int64_t launches = 0;
+    for (const auto* list : {&lowered.attention_in, &lowered.core, &lowered.attention_out,
+                             &lowered.mlp, &lowered.experts}) {
+        launches += KernelPrices::launches(*list);
+    }
+    result.launches = static_cast<double>(launches + (lowered.all_to_all ? 4 : 0));
+    return result;
+}
+
+PhaseTime LayerCosts::prefill_core(std::size_t kind, const InferenceBatch& batch, bool overlapped) {
+    const PhaseConditions at = conditions(kind, Regime::prefill, batch.tokens(), overlapped);
+    const LayerSpec& layer = kinds_[kind].layer;
+    const auto of = [&](AttentionForm form) {
+        return prices_.price(lower_prefill_core(layer, spec_.plan, batch, form), at);
+    };
+    PhaseTime best = of(AttentionForm::expanded);
+    if (layer.attention.mla) {
+        const PhaseTime absorbed = of(AttentionForm::absorbed);
+        if (sum(absorbed) < sum(best)) best = absorbed;
+    }
+    return best;
+}
+
+PhaseTime LayerCosts::decode_core(std::size_t kind, const InferenceBatch& batch, Regime regime,
+                                  bool overlapped) {
+    const PhaseConditions at = conditions(kind, regime, batch.tokens(), overlapped);
+    const LayerSpec& layer = kinds_[kind].layer;
+    const auto of = [&](AttentionForm form) {
+        return prices_.price(lower_decode_core(layer, spec_.plan, batch, form), at);
+    };
+    PhaseTime best = of(AttentionForm::absorbed);
+    if (layer.attention.mla) {
+        const PhaseTime expanded = of(AttentionForm::expanded);
+        if (sum(expanded) < sum(best)) best = expanded;
+    }
+    return best;
+}
+
+AttentionForms LayerCosts::forms(std::size_t kind, const InferenceBatch& batch) {
+    const LayerSpec& layer = kinds_[kind].layer;
+    if (!layer.attention.mla) return {AttentionForm::expanded, AttentionForm::expanded};
+    const auto faster = [&](const auto& lower) {
+        const PhaseConditions at{.gap = gap(Regime::prefill)};
+        const double expanded = sum(prices_.price(lower(AttentionForm::expanded), at));
+        const double absorbed = sum(prices_.price(lower(AttentionForm::absorbed), at));
+        return absorbed < expanded ? AttentionForm::absorbed : AttentionForm::expanded;
+    };
+    return {
+        faster([&](AttentionForm f) { return lower_prefill_core(layer, spec_.plan, batch, f); }),
+        faster([&](AttentionForm f) { return lower_decode_core(layer, spec_.plan, batch, f); })};
+}
+
+double LayerCosts::total(const std::vector<Operator>& operators, Regime regime) {
+    return sum(prices_.price(operators, {.gap = gap(regime)}));
+}
+
+double LayerCosts::embedding(Regime regime, std::int64_t tokens) {
+    return total(lower_inference_embedding(spec_.model, spec_.plan, tokens), regime);
+}
+
+double LayerCosts::head(Regime regime, std::int64_t rows) {
+    if (rows == 0) return 0;
+    return total(lower_inference_head(spec_.model, spec_.plan, rows), regime);
+}
+
+double LayerCosts::mtp_front(Regime regime, std::int64_t tokens) {
+    return total(lower_inference_mtp(spec_.model, spec_.plan, tokens), regime);
+}
+
+double LayerCosts::send(std::int64_t tokens) {
+    if (spec_.plan.pp == 1) return 0;
+    return prices_.communication(inference_send(spec_.model, spec_.plan, tokens)).value();
+}
+
+}  // namespace orrery
