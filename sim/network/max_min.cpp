@@ -15,6 +15,7 @@ constexpr std::uint64_t kMostDemand = std::uint64_t{1} << 62;
 
 std::uint32_t MaxMin::add_link(std::int64_t capacity) {
     links_.emplace_back().capacity = capacity;
+    fill_.emplace_back();
     level_.push_back(kUnbounded);
     return static_cast<std::uint32_t>(links_.size() - 1);
 }
@@ -74,6 +75,7 @@ void MaxMin::remove_variable(std::uint32_t variable) {
 void MaxMin::set_weight(std::uint32_t variable, std::uint64_t weight) {
     const auto [first, count] = hops_[variable];
     const std::uint64_t before = weight_[variable];
+    const std::uint32_t bottleneck = place_[variable].bottleneck;
     std::int64_t floor = kUnbounded;
     for (std::uint32_t i = first; i < first + count; ++i) {
         floor = std::min(floor, level_[uses_[i].link]);
@@ -84,6 +86,12 @@ void MaxMin::set_weight(std::uint32_t variable, std::uint64_t weight) {
         if (link.total > kMostDemand) throw SimulationError("too many flows on one link");
         link.arrival |= weight > before;
         touch(uses_[i].link, floor);
+        // What filling left: right for departures, collected anew after arrivals.
+        const std::uint64_t less = (before - weight) * uses_[i].coefficient;
+        if (weight < before && bottleneck == uses_[i].link) fill_[bottleneck].demand -= less;
+        if (weight < before && bottleneck != uses_[i].link && bottleneck != kNoIndex) {
+            fill_[uses_[i].link].load -= static_cast<int128>(level_[bottleneck]) * less;
+        }
         if (before > 0 && weight > 0)
             link.entries[slots_[i]].demand = weight * uses_[i].coefficient;
     }
@@ -104,17 +112,36 @@ void MaxMin::join(std::uint32_t variable) {
     if (count == 0) fresh_.push_back(variable);
 }
 
+std::uint32_t MaxMin::hop_at(std::uint32_t variable, std::uint32_t link) const {
+    std::uint32_t hop = hops_[variable].first;
+    while (uses_[hop].link != link) ++hop;
+    return hop;
+}
+
+void MaxMin::swap_entries(std::uint32_t index, std::uint32_t a, std::uint32_t b) {
+    if (a == b) return;
+    std::vector<Entry>& entries = links_[index].entries;
+    std::swap(entries[a], entries[b]);
+    slots_[hop_at(entries[a].variable, index)] = a;
+    slots_[hop_at(entries[b].variable, index)] = b;
+}
+
+// Moves the variable's entry across the border between the link's own and the rest.
+void MaxMin::make_own(std::uint32_t variable, std::uint32_t index, bool own) {
+    Link& link = links_[index];
+    if (link.is_cap) return;
+    const std::uint32_t slot = slots_[hop_at(variable, index)];
+    swap_entries(index, slot, own ? link.own++ : --link.own);
+}
+
 void MaxMin::leave(std::uint32_t variable) {
     const auto [first, count] = hops_[variable];
+    if (place_[variable].bottleneck != kNoIndex) {
+        make_own(variable, place_[variable].bottleneck, false);
+    }
     for (std::uint32_t i = first; i < first + count; ++i) {
         std::vector<Entry>& entries = links_[uses_[i].link].entries;
-        if (slots_[i] + 1 < entries.size()) {
-            const Entry last = entries.back();
-            entries[slots_[i]] = last;
-            std::uint32_t hop = hops_[last.variable].first;
-            while (uses_[hop].link != uses_[i].link) ++hop;
-            slots_[hop] = slots_[i];
-        }
+        swap_entries(uses_[i].link, slots_[i], static_cast<std::uint32_t>(entries.size() - 1));
         entries.pop_back();
     }
     if (count == 0) std::erase(fresh_, variable);

@@ -19,6 +19,12 @@
 //   links only those that share links with variables at or above y are followed: the touched
 //   component.
 //
+//   Where flows only end, a component that was filled before is opened again rather than collected:
+//   each link keeps apart the entries of variables whose bottleneck it is (its own) and the sums
+//   that filling left it with. Links are opened from y up, taking back what each put on others, and
+//   filled in order; as long as they fill up in the order they did, each variable is looked at
+//   twice, from its own link.
+//
 // Integers throughout, so that no result depends on the order of sums: capacities and levels in
 // 1/1024 byte/s, coefficients in 2^-24; y_l is rounded down. Links of equal y_l are filled in one
 // go from the same state, so ties have no order either; the bottleneck with the lowest index
@@ -97,19 +103,26 @@ class MaxMin {
     struct Link {
         std::int64_t capacity = 0;
         std::uint64_t total = 0;          // demand of all its variables
-        std::uint64_t demand = 0;         // while solving: of those not fixed
-        int128 load = 0;                  // while solving: of those fixed, in 2^-24 capacity units
         std::int64_t floor = kUnbounded;  // what changed here matters from this level up
         std::uint32_t round = 0;          // in which it was reached last
+        std::uint32_t open = 0;           // the round in which its own are not fixed yet
+        std::uint32_t part = 0;           // the last large component it was in
+        std::uint32_t own = 0;            // so many of its entries are its own: the first
         bool is_cap = false, dirty = false, arrival = false;
         std::vector<Entry> entries;
+    };
+    // While solving: load of the variables that are fixed, demand of the others, in 2^-24 capacity
+    // units. Between solves: load of the others, demand of the link's own.
+    struct Filling {
+        int128 load = 0;
+        std::uint64_t demand = 0;
     };
     struct Hops {
         std::uint32_t first = 0;  // in uses_ and slots_
         std::uint32_t count = 0;
     };
     struct Place {
-        std::uint32_t round = 0;  // in which it was fixed last
+        std::uint32_t round = 0;  // in which it was put last
         std::uint32_t bottleneck = kNoIndex;
     };
     struct Key {
@@ -130,6 +143,10 @@ class MaxMin {
         return place.bottleneck != kNoIndex && level_[place.bottleneck] < floor_;
     }
     bool solve_alone(std::uint32_t link);
+    bool is_fixed(std::uint32_t variable) const;
+    bool reopen();
+    void open(std::uint32_t link);
+    void remember_part();
     void reach(std::uint32_t seed);
     void gather(std::uint32_t link);
     void gather_rest(std::uint32_t variable, std::uint32_t link);
@@ -139,9 +156,13 @@ class MaxMin {
     void lower_top();
     void fix_at_link(std::uint32_t link, std::int64_t level);
     void fix_at_cap(std::uint32_t variable, std::int64_t level);
-    void load_route(std::uint32_t variable, std::int64_t level);
+    void take_rest(std::uint32_t link, std::int64_t level, std::uint64_t left);
+    void load_route(std::uint32_t variable, std::uint32_t bottleneck, std::int64_t level);
     void put(std::uint32_t variable, std::uint32_t bottleneck);
-    static std::int64_t share(const Link& link);
+    std::uint32_t hop_at(std::uint32_t variable, std::uint32_t link) const;
+    void swap_entries(std::uint32_t link, std::uint32_t a, std::uint32_t b);
+    void make_own(std::uint32_t variable, std::uint32_t link, bool own);
+    std::int64_t share(std::uint32_t link) const;
     template <class Visit>
     void for_each_unfixed(Visit visit);
     MemoKey component_key();
@@ -150,6 +171,7 @@ class MaxMin {
 
     // By bottleneck.
     std::vector<Link> links_;
+    std::vector<Filling> fill_;
     std::vector<std::int64_t> level_;
     // By variable.
     std::vector<Place> place_;
@@ -172,7 +194,11 @@ class MaxMin {
     std::int64_t floor_ = 0;
     std::size_t unfixed_ = 0;  // uses of links by variables at or above the floor
     std::vector<std::uint32_t> part_links_, part_variables_, batch_;
-    std::vector<Key> heap_, capped_;  // links by level; variables by cap
+    std::vector<Key> heap_, capped_;        // links by level; variables by cap
+    std::vector<std::uint32_t> last_part_;  // links of the last large component; empty: none
+    std::uint32_t last_part_number_ = 1;    // Link::part of them
+    std::uint32_t reopened_ = 0;            // times since it was collected
+    std::uint32_t endings_ = 0;             // solves in a row before which flows only ended
     SolutionMemo memo_;
     std::int64_t solves_ = 0, remembered_ = 0;
 };

@@ -1,6 +1,7 @@
 #include "network/routed_network.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include <boost/graph/compressed_sparse_row_graph.hpp>
 #include <boost/graph/dijkstra_shortest_paths.hpp>
@@ -119,33 +120,43 @@ std::int64_t RoutedNetwork::busiest() const {
     return most;
 }
 
-RoutedNetwork::Path RoutedNetwork::path(std::uint32_t source, std::uint32_t destination,
-                                        std::uint64_t hash) {
+RoutedNetwork::Target RoutedNetwork::target(std::uint32_t source, std::uint32_t destination) {
     if (source >= ranks() || destination >= ranks() || source == destination) {
         throw InputError(fmt::format("message from rank {} to rank {}: must be two of {} ranks",
                                      source, destination, ranks()));
     }
-    const std::uint32_t from = topology_.endpoints[source], to = topology_.endpoints[destination];
+    Target way{topology_.endpoints[source], topology_.endpoints[destination]};
     // An endpoint with one cable is as far from all as its switch, and that cable more: one table
     // of distances serves all endpoints of a switch.
-    const bool single = first_step_[to + 1] - first_step_[to] == 1;
-    const std::uint32_t target = single ? steps_[first_step_[to]].to : to;
-    const Distances& distance = distances_to(target);
-    if (distance[from] == kUnreachable || first_step_[to + 1] == first_step_[to]) {
+    way.single = first_step_[way.to + 1] - first_step_[way.to] == 1;
+    way.node = way.single ? steps_[first_step_[way.to]].to : way.to;
+    way.distance = &distances_to(way.node);
+    if ((*way.distance)[way.from] == kUnreachable ||
+        first_step_[way.to + 1] == first_step_[way.to]) {
         throw InputError(fmt::format("message from rank {} to rank {}: {} and {} are disconnected",
-                                     source, destination, topology_.nodes[from].name,
-                                     topology_.nodes[to].name));
+                                     source, destination, topology_.nodes[way.from].name,
+                                     topology_.nodes[way.to].name));
     }
+    return way;
+}
+
+void RoutedNetwork::last_cable(const Target& target) {
+    if (!target.single) return;
+    const Step& last = steps_[first_step_[target.to]];
+    // The cable's other direction is its neighbour among the links.
+    hops_.push_back({{last.link ^ 1u}, 1.0});
+    latency_ps_ += last.latency_ps;
+}
+
+RoutedNetwork::Path RoutedNetwork::path(std::uint32_t source, std::uint32_t destination,
+                                        std::uint64_t hash) {
+    const Target way = target(source, destination);
     const std::uint64_t flow = counter_hash(hash, source, destination);
     const auto take = [&](std::uint64_t of) {
         hops_.clear();
         latency_ps_ = 0;
-        walk(from, target, distance, of);
-        if (!single) return;
-        const Step& last = steps_[first_step_[to]];
-        // The cable's other direction is its neighbour among the links.
-        hops_.push_back({{last.link ^ 1u}, 1.0});
-        latency_ps_ += last.latency_ps;
+        walk(way.from, way.node, *way.distance, of);
+        last_cable(way);
     };
     take(flow);
     if (routing_ == Routing::adaptive) {
@@ -159,6 +170,41 @@ RoutedNetwork::Path RoutedNetwork::path(std::uint32_t source, std::uint32_t dest
         }
         hops_ = best_hops_;
     }
+    return {hops_, {latency_ps_}};
+}
+
+RoutedNetwork::Path RoutedNetwork::spread(std::uint32_t source, std::uint32_t destination) {
+    const Target way = target(source, destination);
+    const Distances& distance = *way.distance;
+    hops_.clear();
+    latency_ps_ = 0;
+    // Shares that wait at nodes, the farthest from the destination first; latency of the longest.
+    struct Waiting {
+        double share = 0;
+        std::int64_t latency_ps = 0;
+    };
+    std::map<std::pair<int, std::uint32_t>, Waiting> waiting;
+    waiting[{-distance[way.from], way.from}].share = 1;
+    while (waiting.begin()->first.second != way.node) {
+        const auto [key, here] = *waiting.begin();
+        waiting.erase(waiting.begin());
+        const std::uint32_t from = key.second;
+        const Step* const begin = steps_.data() + first_step_[from];
+        const Step* const end = steps_.data() + first_step_[from + 1];
+        const auto leads = [&](const Step& step) {
+            return distance[step.to] + step.cost == distance[from];
+        };
+        const double share = here.share / static_cast<double>(std::count_if(begin, end, leads));
+        for (const Step* step = begin; step != end; ++step) {
+            if (!leads(*step)) continue;
+            hops_.push_back({{step->link}, share});
+            Waiting& next = waiting[{-distance[step->to], step->to}];
+            next.share += share;
+            next.latency_ps = std::max(next.latency_ps, here.latency_ps + step->latency_ps);
+        }
+    }
+    latency_ps_ = waiting.begin()->second.latency_ps;
+    last_cable(way);
     return {hops_, {latency_ps_}};
 }
 

@@ -60,6 +60,10 @@ class RoutedNetwork {
         SimDuration latency;
     };
     Path path(std::uint32_t source, std::uint32_t destination, std::uint64_t hash = 0);
+    // Every shortest path at once: at each node an equal share goes on to each next one, as packets
+    // sprayed over all of them would; a hop's coefficient is its share. A link may stand more than
+    // once. Valid until the next call.
+    Path spread(std::uint32_t source, std::uint32_t destination);
     // Cable of a hop's link.
     std::uint32_t cable(LinkId link) const { return cables_[link.index]; }
 
@@ -73,6 +77,14 @@ class RoutedNetwork {
     struct Graph;
     using Distances = std::vector<std::uint16_t>;  // by node, to one destination
 
+    // A way to an endpoint: through its switch where it has one cable only.
+    struct Target {
+        std::uint32_t from = 0, to = 0, node = 0;  // node: whose distances lead there
+        bool single = false;                       // one more cable from `node` to `to`
+        const Distances* distance = nullptr;
+    };
+    Target target(std::uint32_t source, std::uint32_t destination);
+    void last_cable(const Target& target);
     const Distances& distances_to(std::uint32_t node);
     void walk(std::uint32_t from, std::uint32_t to, const Distances& distance, std::uint64_t hash);
     std::int64_t busiest() const;

@@ -34,8 +34,60 @@ std::array<std::vector<std::uint64_t>, kGroups> group_hashes(
     return hashes;
 }
 
+std::uint64_t share_hash(std::size_t pattern, const LinkShare& share, std::uint64_t other) {
+    return mix64(mix64(static_cast<std::uint64_t>(share.units) + (std::uint64_t{pattern} << 48)) ^
+                 other);
+}
+
+constexpr auto kExpert = static_cast<std::size_t>(Group::expert);
+
+// What each link carries for whom; none without a shared network.
+std::vector<std::uint64_t> link_hashes(const ReplayInput& input,
+                                       const std::vector<std::uint64_t>& groups,
+                                       const std::vector<std::uint32_t>& colour) {
+    std::vector<std::uint64_t> hashes;
+    if (!input.network) return hashes;
+    const SharedNetwork& network = *input.network;
+    for (const double capacity : network.capacity) {
+        hashes.push_back(mix64(std::bit_cast<std::uint64_t>(capacity)));
+    }
+    const auto add = [&](const auto& patterns, std::size_t first, const auto& hash_of) {
+        for (std::size_t p = 0; p < patterns.size(); ++p) {
+            for (std::size_t owner = 0; owner < patterns[p].owners(); ++owner) {
+                for (const LinkShare& share : patterns[p].of(owner)) {
+                    hashes[share.link] += share_hash(first + p, share, hash_of(owner));
+                }
+            }
+        }
+    };
+    add(network.group_patterns, 0, [&](std::size_t g) { return groups[g]; });
+    add(network.message_patterns, network.group_patterns.size(),
+        [&](std::size_t r) { return mix64(colour[r] + 1); });
+    return hashes;
+}
+
+// Sums over the links that an owner's transfers load.
+template <class Patterns>
+std::uint64_t loads_hash(const Patterns& patterns, std::size_t owner,
+                         const std::vector<std::uint64_t>& links) {
+    std::uint64_t sum = 0;
+    for (std::size_t p = 0; p < patterns.size(); ++p) {
+        for (const LinkShare& share : patterns[p].of(owner)) {
+            sum += share_hash(p, share, links[share.link]);
+        }
+    }
+    return sum;
+}
+
 std::uint32_t refine(const ReplayInput& input, std::vector<std::uint32_t>& colour) {
-    const auto groups = group_hashes(input, colour);
+    auto groups = group_hashes(input, colour);
+    const auto links = link_hashes(input, groups[kExpert], colour);
+    if (input.network) {
+        for (std::size_t g = 0; g < groups[kExpert].size(); ++g) {
+            groups[kExpert][g] =
+                mix64(groups[kExpert][g] + loads_hash(input.network->group_patterns, g, links));
+        }
+    }
     const std::size_t ranks = input.ranks.size();
     const std::size_t lanes = input.lanes;
     // The colours along a lane, in order: whom this rank's messages can reach or come from.
@@ -49,6 +101,7 @@ std::uint32_t refine(const ReplayInput& input, std::vector<std::uint32_t>& colou
         for (std::size_t kind = 0; kind < kGroups; ++kind) {
             h = mix64(h + groups[kind][input.ranks[r].group[kind]]);
         }
+        if (input.network) h = mix64(h + loads_hash(input.network->message_patterns, r, links));
         next[r] = h;
     }
     return compact(next, colour);
@@ -68,6 +121,19 @@ std::vector<std::uint32_t> stable_colours(const ReplayInput& input) {
         if (refined == count) return colour;
         count = refined;
     }
+}
+
+// Links of one colour once the ranks' colours are stable; each for itself where nothing folds.
+std::vector<std::uint32_t> representatives(const ReplayInput& input, const Folding& folding,
+                                           const std::vector<std::uint64_t>& groups) {
+    const auto hashes = link_hashes(input, groups, folding.class_of);
+    std::vector<std::uint32_t> result(hashes.size());
+    std::unordered_map<std::uint64_t, std::uint32_t> first;
+    const bool folded = folding.classes.size() < input.ranks.size();
+    for (std::uint32_t link = 0; link < hashes.size(); ++link) {
+        result[link] = folded ? first.try_emplace(hashes[link], link).first->second : link;
+    }
+    return result;
 }
 
 }  // namespace
@@ -107,6 +173,7 @@ Folding fold(const ReplayInput& input, bool enabled) {
             result.group_classes[kind][g].push_back(c);
         }
     }
+    result.link_representative = representatives(input, result, hashes[kExpert]);
     const std::size_t lanes = input.lanes;
     for (RankClass& c : result.classes) {
         for (std::size_t r = c.representative % lanes; r < ranks; r += lanes) {

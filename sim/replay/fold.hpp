@@ -6,7 +6,9 @@
 // each round refines it by the colours of the members of its groups (as a multiset) and of the
 // ranks that its messages go to and come from (in order), until the number of colours stays the
 // same. Then all ranks of a class see the same arrivals at the same times, so one of them stands
-// for all, exactly. With jitter every rank draws its own numbers and nothing is folded.
+// for all, exactly. Links of a shared network are refined along: a link's colour is its capacity
+// and the colours of the groups and ranks that load it, by how much, and theirs include its. With
+// jitter every rank draws its own numbers and nothing is folded.
 
 #include <array>
 #include <cstdint>
@@ -28,6 +30,8 @@ struct Folding {
     std::vector<std::uint32_t> class_of;  // by rank
     // Per kind of group and group class: the rank classes that take part, each once.
     std::array<std::vector<std::vector<std::uint32_t>>, kGroups> group_classes;
+    // Links of a shared network: the lowest of those that cannot differ from each, itself included.
+    std::vector<std::uint32_t> link_representative;
 };
 
 Folding fold(const ReplayInput& input, bool enabled);

@@ -37,6 +37,7 @@ ReplayMachine::ReplayMachine(const ReplayInput& input, const Folding& folding,
         for (const auto& members : folding.group_classes[kind]) group_members_.push_back(&members);
     }
     groups_.resize(group_members_.size());
+    if (input.network) links_.emplace(input, folding);
     weights_.resize(classes);
     for (std::uint32_t rank = 0; rank < input.ranks.size(); ++rank) {
         weights_[folding.class_of[rank]] += RankWeight(rank);
@@ -88,6 +89,9 @@ void ReplayMachine::handle(const Event& event) {
         case kCollectiveEnds:
             finish_collective(event.target);
             return;
+        case kNetwork:
+            handle_network();
+            return;
     }
 }
 
@@ -99,6 +103,42 @@ void ReplayMachine::end_of_timestamp() {
         ranks_[rank].dirty = false;
     }
     dirty_.clear();
+    watch_network();
+}
+
+// Transfers on shared links say who they are: a group, or a rank and its message.
+constexpr std::uint64_t kMessageTag = std::uint64_t{1} << 63;
+
+// Where what was next has moved on meanwhile, nothing is due.
+void ReplayMachine::handle_network() {
+    const auto next = links_->next_completion();
+    if (!next || *next > simulator_->now()) return;
+    watched_ps_ = -1;
+    for (const Completion& done : links_->advance_to(simulator_->now())) {
+        if ((done.tag & kMessageTag) != 0) {
+            message_through(static_cast<std::uint32_t>((done.tag & ~kMessageTag) >> 32),
+                            static_cast<std::uint32_t>(done.tag));
+        } else {
+            finish_collective(static_cast<std::uint32_t>(done.tag));
+        }
+    }
+}
+
+void ReplayMachine::watch_network() {
+    if (!links_) return;
+    const auto next = links_->next_completion();
+    if (!next || next->ps == watched_ps_) return;
+    watched_ps_ = next->ps;
+    simulator_->schedule(*next, kNetwork, 0);
+}
+
+void ReplayMachine::message_through(std::uint32_t rank, std::uint32_t message) {
+    const MessageSpec& spec = input_.messages[message];
+    const std::uint32_t receiver = folding_.classes[rank].peers[spec.to_pipeline_rank];
+    arrived_[ranks_[receiver].first_slot + spec.slot] = true;
+    mark(receiver);
+    complete(rank, Stream::send);
+    mark(rank);
 }
 
 void ReplayMachine::advance(std::uint32_t rank) {
@@ -130,7 +170,7 @@ bool ReplayMachine::step(std::uint32_t rank, Stream s) {
             arrive(rank, collective_of(*instruction, *state.place));
             return false;
         case InstructionKind::send:
-            start_send(rank, input_.messages[instruction->index]);
+            start_send(rank, instruction->index);
             return false;
         case InstructionKind::receive:
             if (!receive(rank, instruction->index)) return false;
@@ -212,10 +252,16 @@ void ReplayMachine::start_segment(std::uint32_t rank, Stream s, SegmentId segmen
                          rank * kStreams + static_cast<std::uint32_t>(s), stream.generation);
 }
 
-void ReplayMachine::start_send(std::uint32_t rank, const MessageSpec& message) {
+void ReplayMachine::start_send(std::uint32_t rank, std::uint32_t index) {
+    const MessageSpec& message = input_.messages[index];
     StreamState& stream = ranks_[rank].streams[index_of(Stream::send)];
     stream.busy = true;
     if (trace_of_[rank] != kNotTraced) open_record(rank, Stream::send);
+    if (links_ && message.shared.pattern != kNoPattern) {
+        const std::uint64_t tag = kMessageTag | (std::uint64_t{rank} << 32) | index;
+        links_->start_message(message, rank, tag, simulator_->now());
+        return;
+    }
     const SimTime end = simulator_->now() + SimDuration{message.duration_ps};
     const std::uint32_t receiver = folding_.classes[rank].peers[message.to_pipeline_rank];
     simulator_->schedule(end, kMessageArrives, receiver, message.slot);
@@ -261,6 +307,11 @@ void ReplayMachine::move(std::uint32_t group) {
             times_[member].barrier_ps[c] += now() - stream.start_ps;
         }
         mark(member);
+    }
+    if (links_ && spec.shared.pattern != kNoPattern) {
+        const auto kind = static_cast<std::size_t>(spec.group);
+        links_->start_collective(spec, group - first_group_[kind], group, simulator_->now());
+        return;
     }
     simulator_->schedule(simulator_->now() + SimDuration{spec.duration_ps}, kCollectiveEnds, group,
                          0);

@@ -6,12 +6,14 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "des/fingerprint.hpp"
 #include "des/simulator.hpp"
 #include "replay/pace.hpp"
 #include "replay/replay.hpp"
+#include "replay/shared_links.hpp"
 
 namespace orrery {
 
@@ -29,7 +31,7 @@ class ReplayMachine {
     ReplayResult result() const;
 
   private:
-    enum Kind : std::uint8_t { kRunEnds, kSendEnds, kMessageArrives, kCollectiveEnds };
+    enum Kind : std::uint8_t { kRunEnds, kSendEnds, kMessageArrives, kCollectiveEnds, kNetwork };
 
     struct StreamState {
         std::uint32_t next = 0;  // instructions completed = index of the current one
@@ -75,7 +77,10 @@ class ReplayMachine {
     void end_action(std::uint32_t rank, std::uint32_t action);
     bool receive(std::uint32_t rank, std::uint32_t slot);
     void start_segment(std::uint32_t rank, Stream s, SegmentId segment);
-    void start_send(std::uint32_t rank, const MessageSpec& message);
+    void start_send(std::uint32_t rank, std::uint32_t message);
+    void message_through(std::uint32_t rank, std::uint32_t message);
+    void handle_network();
+    void watch_network();
     void arrive(std::uint32_t rank, std::uint32_t collective);
     void move(std::uint32_t group);
     void settle(std::uint32_t rank);
@@ -87,6 +92,8 @@ class ReplayMachine {
 
     const ReplayInput& input_;
     const Folding& folding_;
+    std::optional<SharedLinks> links_;
+    std::int64_t watched_ps_ = -1;  // when the next event of the network is scheduled
     Simulator* simulator_ = nullptr;
     std::vector<RankState> ranks_;
     std::vector<RankTimes> times_;

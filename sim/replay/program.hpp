@@ -6,11 +6,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "hardware/operator.hpp"
 #include "replay/segment.hpp"
+#include "replay/shared_network.hpp"
 
 namespace orrery {
 
@@ -70,12 +72,14 @@ struct CollectiveSpec {
     // Environments the compute stream of a member is in meanwhile.
     std::uint8_t environment_waiting = 0, environment_moving = 0;
     const char* name = "";
+    SharedTransfer shared = {};  // of groups of kind expert, where the input has a network
 };
 
 struct MessageSpec {
     std::int64_t duration_ps = 0;  // from the start of the send to its arrival
     std::uint32_t to_pipeline_rank = 0;
     std::uint32_t slot = 0;  // at the receiver
+    SharedTransfer shared = {};
 };
 
 inline constexpr int kGroups = 7;  // values of Group
@@ -111,6 +115,8 @@ struct ReplayInput {
     std::uint32_t lanes = 1;
     double jitter = 0.0;  // relative standard deviation of an action's compute durations, per rank
     std::uint64_t seed = 0;
+    // Links that transfers with a pattern share; without it every one takes its duration.
+    std::optional<SharedNetwork> network;
 };
 
 }  // namespace orrery

@@ -68,13 +68,23 @@ void read_slow_ranks(TrainingReader& reader, const ConfigNode& block) {
     }
 }
 
+// What has failed in the fabric, as an override of the profile.
+std::vector<std::string> failures(TrainingReader& reader, const ConfigNode& fail) {
+    fail.accept_all();
+    reader.state("failed in the network", fmt::format("{} nodes or links", fail.size()),
+                 given_at(fail));
+    return {"fabric.fail=" + fail.dump(-1)};
+}
+
 }  // namespace
 
 void read_cluster(TrainingReader& reader) {
     const ConfigNode block = reader.scenario.document.at("cluster");
     TrainingSpec& spec = reader.spec();
+    std::vector<std::string> sets;
+    if (const auto fail = block.find("fail")) sets = failures(reader, *fail);
     spec.cluster = named_by(block.at("profile"), [&](const std::string& name) {
-        return load_cluster(name, reader.profiles);
+        return load_cluster(name, reader.profiles, sets);
     });
     if (const auto node = block.find("accelerator")) {
         spec.accelerator = named_by(*node, [&](const std::string& name) {

@@ -110,6 +110,12 @@ void read_network(TrainingReader& reader) {
         if (!network.pipeline_sends)
             reader.state("pipeline sends", "take no time", given_at(*sends));
     }
+    if (read_choice(reader, *block, "links", "own", "shared", "links of all-to-all and sends")) {
+        if (!network.counted_tokens) {
+            block->at("links").fail("needs network.expert_all_to_all = \"counted_tokens\"");
+        }
+        network.shared_links = true;
+    }
     block->reject_unknown_keys();
 }
 

@@ -131,6 +131,9 @@ void add_cluster(Settings& used, const Scenario& scenario, const TrainingSpec& s
     used.quantity("cluster.nic_bandwidth", cluster.nic_bandwidth);
     used.quantity("cluster.nvlink_bandwidth", cluster.nvlink_bandwidth);
     used.quantity("cluster.price_per_gpu_hour", cluster.price_per_gpu_hour);
+    if (const auto fail = scenario.document.at("cluster").find("fail")) {
+        used.json("cluster.fail", fail->dump(-1));
+    }
     std::string slow;
     for (const SlowRank& rank : spec.slow_ranks) {
         slow += fmt::format("{}{{\"rank\": {}, \"factor\": {}}}", slow.empty() ? "" : ", ",
@@ -166,6 +169,11 @@ void add_network(Settings& used, const Scenario& scenario, const NetworkChoice& 
         used.text("network.expert_all_to_all", "published_rates");
     }
     used.json("network.pipeline_sends", network.pipeline_sends ? "true" : "false");
+    if (network.shared_links) {
+        used.stated("network.links", scenario.document.at("network"), "links", "\"shared\"");
+    } else {
+        used.text("network.links", "own");
+    }
 }
 
 }  // namespace

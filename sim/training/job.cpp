@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "training/chunk_writer.hpp"
+#include "training/job_links.hpp"
 
 namespace orrery {
 namespace {
@@ -74,10 +75,25 @@ JobBuilder::JobBuilder(const TrainingSpec& spec, const PipelineSchedule& schedul
     receive_label_ = static_cast<std::uint32_t>(input_.labels.size());
     input_.labels.emplace_back("pipeline receive");
     if (schedule.ranks > 1) {
-        const bool timed = spec.network.pipeline_sends;
-        const SimDuration send = pricing_.send(pipeline_send(spec.model, spec.plan, spec.batch()));
-        if (timed) send_ps_ = send.ps;
+        price_send();
     }
+}
+
+void JobBuilder::price_send() {
+    const Operator op = pipeline_send(spec_.model, spec_.plan, spec_.batch());
+    const SimDuration time = pricing_.send(op);
+    if (!spec_.network.pipeline_sends) return;
+    send_ps_ = time.ps;
+    if (!spec_.network.shared_links) return;
+    const GroupPlacement place =
+        neighbour_placement(placement_shape(spec_, schedule_.directions() > 1));
+    const ClusterProfile& cluster = spec_.cluster;
+    send_transfer_.pattern = 0;  // each message's own
+    send_transfer_.bytes = std::get<Communication>(op.shape).bytes.value();
+    send_transfer_.latency_ps =
+        to_sim_duration(place.ranks_per_node > 1 ? cluster.nvlink_latency.value
+                                                 : cluster.nic_latency.value)
+            .ps;
 }
 
 std::uint32_t& JobBuilder::slot(bool forward, int micro_batch, int stage) {
@@ -119,9 +135,14 @@ void JobBuilder::write_receives(RankProgram& program, int, const Action& a) {
     if (has_backward_input(a.kind)) receive(false, a.backward_micro_batch, a.backward_stage);
 }
 
-void JobBuilder::send(RankProgram& program, int to, std::uint32_t to_slot, std::string label) {
+void JobBuilder::send(RankProgram& program, int from, int to, std::uint32_t to_slot,
+                      std::string label) {
     const auto index = static_cast<std::uint32_t>(input_.messages.size());
-    input_.messages.push_back({send_ps_, static_cast<std::uint32_t>(to), to_slot});
+    input_.messages.push_back({send_ps_, static_cast<std::uint32_t>(to), to_slot, send_transfer_});
+    if (send_transfer_.pattern != kNoPattern) {
+        input_.messages.back().shared.pattern = static_cast<std::uint32_t>(to);
+        sends_.emplace(from, to);
+    }
     const auto label_index = static_cast<std::uint32_t>(input_.labels.size());
     input_.labels.push_back(std::move(label));
     append(program, Stream::send, InstructionKind::send, index, label_index, Stream::compute);
@@ -131,14 +152,15 @@ void JobBuilder::write_sends(RankProgram& program, int pipeline_rank, const Acti
     if (has_forward(a.kind) && a.stage + 1 < schedule_.stages) {
         const int to = schedule_.rank_of(a.micro_batch, a.stage + 1);
         if (to != pipeline_rank) {
-            send(program, to, slot(true, a.micro_batch, a.stage + 1),
+            send(program, pipeline_rank, to, slot(true, a.micro_batch, a.stage + 1),
                  fmt::format("send F{} to stage {}", a.micro_batch, a.stage + 1));
         }
     }
     if (has_backward_input(a.kind) && a.backward_stage > 0) {
         const int to = schedule_.rank_of(a.backward_micro_batch, a.backward_stage - 1);
         if (to != pipeline_rank) {
-            send(program, to, slot(false, a.backward_micro_batch, a.backward_stage - 1),
+            send(program, pipeline_rank, to,
+                 slot(false, a.backward_micro_batch, a.backward_stage - 1),
                  fmt::format("send B{} to stage {}", a.backward_micro_batch, a.backward_stage - 1));
         }
     }
@@ -236,6 +258,10 @@ const ReplayInput& JobBuilder::build() {
     number_slots();
     for (int r = 0; r < schedule_.ranks; ++r) input_.programs.push_back(program_of(r));
     place_ranks();
+    if (spec_.network.shared_links) {
+        input_.network = job_network(spec_, placement_shape(spec_, schedule_.directions() > 1),
+                                     *pricing_.experts(), sends_);
+    }
     return input_;
 }
 

@@ -3,6 +3,7 @@
 // pipeline rank, messages between stages, the optimizer at the end, every rank in its place.
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ class JobBuilder {
 
   private:
     static constexpr std::uint32_t kNoSlot = UINT32_MAX;
+    void price_send();
     void number_slots();
     RankProgram program_of(int pipeline_rank);
     void write_action(RankProgram& program, int pipeline_rank, const Action& action,
@@ -36,7 +38,7 @@ class JobBuilder {
     void write_receives(RankProgram& program, int pipeline_rank, const Action& action);
     void write_sends(RankProgram& program, int pipeline_rank, const Action& action);
     void write_optimizer(RankProgram& program, int pipeline_rank);
-    void send(RankProgram& program, int to, std::uint32_t slot, std::string label);
+    void send(RankProgram& program, int from, int to, std::uint32_t slot, std::string label);
     std::uint32_t& slot(bool forward, int micro_batch, int stage);
     void place_ranks();
     void place_experts(RankPlace& place, const PlacementShape& shape, std::int64_t dp_index) const;
@@ -49,6 +51,8 @@ class JobBuilder {
     std::vector<std::uint32_t> slots_;       // [pass][micro-batch][stage], at the receiving rank
     std::vector<std::uint32_t> slot_count_;  // by pipeline rank
     std::int64_t send_ps_ = 0;
+    SharedTransfer send_transfer_;
+    std::set<std::pair<int, int>> sends_;  // pipeline ranks that send to one another
     std::uint32_t receive_label_ = 0;
 };
 

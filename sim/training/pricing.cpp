@@ -11,6 +11,10 @@
 namespace orrery {
 namespace {
 
+bool is_expert(CommunicationKind kind) {
+    return kind == CommunicationKind::expert_dispatch || kind == CommunicationKind::expert_combine;
+}
+
 double launches(const Operator& op) {
     const auto* memory = std::get_if<MemoryOp>(&op.shape);
     return memory ? static_cast<double>(memory->launches) : 1.0;
@@ -117,9 +121,8 @@ const OperatorDurations& Pricing::durations(const Operator& op, ChunkKind chunk,
 }
 
 CommunicationEstimate Pricing::estimate(const Communication& shape, std::int32_t draw) const {
-    const bool expert = shape.kind == CommunicationKind::expert_dispatch ||
-                        shape.kind == CommunicationKind::expert_combine;
-    if (expert && experts_ != nullptr && experts_->timed()) return experts_->time(shape, draw);
+    if (is_expert(shape.kind) && experts_ != nullptr && experts_->timed())
+        return experts_->time(shape, draw);
     return communication_.time(shape, group_placement(placement_, shape.group));
 }
 
@@ -132,6 +135,7 @@ CollectiveSpec Pricing::collective(const Operator& op, std::int32_t draw) {
     spec.group = shape.group;
     spec.name = op.name;
     spec.environment_waiting = environment({communication_sms_, BytesPerSecond(0)});
+    if (shares_links_ && is_expert(shape.kind)) spec.shared = experts_->transfer(shape, draw);
     // Draws of one all-to-all differ by a few percent: what runs beside sees the first one's rate.
     spec.environment_moving = environment({communication_sms_, first.memory_traffic});
     return spec;

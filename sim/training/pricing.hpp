@@ -37,6 +37,8 @@ class Pricing {
     // `draw`: of routed experts.
     CollectiveSpec collective(const Operator& op, std::int32_t draw = 0);
     SimDuration send(const Operator& op);
+    // From now on collectives say what they load on the links that they share.
+    void share_links() { shares_links_ = true; }
 
     // Null or experts whose all-to-all and rows come from counted tokens.
     const RoutedExperts* experts() const { return experts_; }
@@ -66,6 +68,7 @@ class Pricing {
     Clock clock_;
     std::int64_t communication_sms_;
     const RoutedExperts* experts_;
+    bool shares_links_ = false;
     std::vector<CommunicationLoad> loads_;  // by environment; [0] is none
     using Key = std::pair<decltype(Operator::shape), ChunkKind>;
     std::map<Key, OperatorDurations> durations_;

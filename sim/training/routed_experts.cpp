@@ -5,8 +5,10 @@
 
 #include <fmt/format.h>
 
+#include "collective/expert_loads.hpp"
 #include "core/error.hpp"
 #include "core/random.hpp"
+#include "core/time.hpp"
 #include "model/routing_bias.hpp"
 
 namespace orrery {
@@ -201,6 +203,27 @@ CommunicationEstimate RoutedExperts::time(const Communication& op, std::int32_t 
     estimate.rule = fmt::format("tokens counted from routing, {:.2f} nodes each, {}-limited",
                                 mean_nodes(), moved.limit);
     return estimate;
+}
+
+double RoutedExperts::reference_tokens(std::int32_t draw) const {
+    const ForwardedLoads loads = forwarded_loads(traffic(draw));
+    const std::int64_t most = traffic(draw).nodes() > 1 ? loads.nic.most() : loads.nvlink.most();
+    return static_cast<double>(std::max<std::int64_t>(1, most));
+}
+
+SharedTransfer RoutedExperts::transfer(const Communication& op, std::int32_t draw) const {
+    const ExpertTraffic& counted = traffic(draw);
+    const ClusterProfile& cluster = exchange_->cluster();
+    const bool dispatch = op.kind == CommunicationKind::expert_dispatch;
+    SharedTransfer transfer;
+    transfer.pattern = static_cast<std::uint32_t>(dispatch ? draw : draws() + draw);
+    transfer.weight = static_cast<std::uint32_t>(std::max(1, counted.nodes() - 1));
+    transfer.bytes = op.bytes.value() * reference_tokens(draw);
+    Seconds latency = cluster.nvlink_latency.value;
+    if (counted.nodes() > 1) latency = latency + cluster.nic_latency.value;
+    if (notify_) latency = latency + exchange_->notify(counted);
+    transfer.latency_ps = to_sim_duration(latency).ps;
+    return transfer;
 }
 
 }  // namespace orrery

@@ -20,6 +20,7 @@
 #include "collective/communication_cost.hpp"
 #include "collective/expert_all_to_all.hpp"
 #include "model/lowering.hpp"
+#include "replay/shared_network.hpp"
 #include "training/placement.hpp"
 #include "training/training_spec.hpp"
 
@@ -49,6 +50,11 @@ class RoutedExperts {
 
     // A dispatch or combine, notify included, once all members have arrived.
     CommunicationEstimate time(const Communication& op, std::int32_t draw) const;
+    // The same as a transfer on shared links: bytes are those of the busiest rank's NIC (inside a
+    // node, of its NVLink), each rank's message to a node weighs like any other message.
+    SharedTransfer transfer(const Communication& op, std::int32_t draw) const;
+    // Tokens that `transfer` counts as its bytes.
+    double reference_tokens(std::int32_t draw) const;
 
   private:
     void count(const TrainingSpec& spec, const MoeSpec& moe, const RoutingGroup& group);

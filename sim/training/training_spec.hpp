@@ -43,6 +43,9 @@ struct NetworkChoice {
     bool counted_tokens = false;
     bool notify = true;          // counted tokens: counts and a barrier are exchanged before each
     bool pipeline_sends = true;  // false: they take no time, to see what they cost
+    // Expert all-to-alls and pipeline sends share the links of the cluster's network; else each has
+    // links of its own. Needs counted_tokens.
+    bool shared_links = false;
 };
 
 struct TrainingSpec {

@@ -79,6 +79,38 @@ Case random_case(std::uint64_t seed) {
     return c;
 }
 
+// More links than are solved apart, 17 ... 40, and 60 ... 150 flows that start together (some
+// later): what is left is solved again and again as they end. Routes of two links as between hosts
+// on a switch, or of up to five; every fourth case has caps.
+Case large_case(std::uint64_t seed) {
+    Draw draw(seed + 1'000'000);
+    Case c;
+    const std::size_t links = draw.whole(17, 40);
+    for (std::size_t l = 0; l < links; ++l) {
+        c.capacities.push_back(draw.chance(0.7) ? 50e9 : 1e9 * double(draw.whole(1, 50)));
+        c.cap_only.push_back(false);
+    }
+    const bool pairs = seed % 2 == 0, has_caps = seed % 4 == 3;
+    const std::size_t flows = draw.whole(60, 150);
+    for (std::size_t f = 0; f < flows; ++f) {
+        CaseFlow flow;
+        const std::size_t hops = pairs ? 2 : draw.whole(1, 5);
+        for (std::size_t h = 0; h < hops; ++h) {
+            const auto l = static_cast<std::uint32_t>(draw.whole(0, links - 1));
+            const bool twice =
+                std::any_of(flow.route.begin(), flow.route.end(),
+                            [&](const RouteHop& hop) { return hop.link.index == l; });
+            if (!twice) flow.route.push_back({{l}, pairs || draw.chance(0.8) ? 1.0 : 0.5});
+        }
+        if (has_caps && draw.chance(0.2)) flow.cap = draw.real(0.1e9, 5e9);
+        flow.weight = draw.chance(0.1) ? 2 : 1;
+        flow.bytes = std::floor(draw.real(1e6, 5e7));
+        flow.start_ps = draw.chance(0.8) ? 0 : static_cast<std::int64_t>(draw.real(0, 2e10));
+        c.flows.push_back(flow);
+    }
+    return c;
+}
+
 // Plays a case; `watch` is called after every step. Flows of equal start are given in `order`.
 template <class Watch>
 std::vector<std::int64_t> play(const Case& c, std::vector<std::size_t> order, Watch watch) {
@@ -146,8 +178,8 @@ std::vector<TwinFlow> twin_flows(const Case& c) {
 }
 
 TEST(FlowProperty, AgreesWithTheSlowTwin) {
-    for (std::uint64_t seed = 0; seed < 300; ++seed) {
-        const Case c = random_case(seed);
+    for (std::uint64_t seed = 0; seed < 320; ++seed) {
+        const Case c = seed < 300 ? random_case(seed) : large_case(seed);
         const auto ends = play(c, in_order(c), kNoWatch);
         auto twins = twin_flows(c);
         twin_run(c.capacities, twins);
@@ -232,8 +264,8 @@ TEST(FlowProperty, BytesAreConserved) {
 }
 
 TEST(FlowProperty, TheOrderOfTiesLeavesNoTrace) {
-    for (std::uint64_t seed = 0; seed < 200; ++seed) {
-        const Case c = random_case(seed);
+    for (std::uint64_t seed = 0; seed < 240; ++seed) {
+        const Case c = seed < 200 ? random_case(seed) : large_case(seed);
         auto reversed = in_order(c);
         std::reverse(reversed.begin(), reversed.end());
         ASSERT_EQ(play(c, in_order(c), kNoWatch), play(c, reversed, kNoWatch)) << seed;
@@ -243,8 +275,8 @@ TEST(FlowProperty, TheOrderOfTiesLeavesNoTrace) {
 // Rates after any history are those of a network where the same flows start afresh, to the last
 // bit: what is not solved again did not need to be.
 TEST(FlowProperty, SolvingAgainEqualsSolvingAnew) {
-    for (std::uint64_t seed = 0; seed < 100; ++seed) {
-        const Case c = random_case(seed);
+    for (std::uint64_t seed = 0; seed < 140; ++seed) {
+        const Case c = seed < 100 ? random_case(seed) : large_case(seed);
         play(c, in_order(c), [&](FlowNetwork& network, const auto& running) {
             FlowNetwork fresh;
             for (std::size_t l = 0; l < c.capacities.size(); ++l) {

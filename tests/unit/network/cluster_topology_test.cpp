@@ -1,5 +1,7 @@
 #include "network/cluster_topology.hpp"
 
+#include <map>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -43,6 +45,50 @@ TEST(ClusterTopology, LatenciesAndForwarding) {
     EXPECT_EQ(network.path(0, 800).latency.ps, 3'700'000);
     EXPECT_EQ(network.path(0, 11).latency.ps, 2'800'000 + 3'330'000);
     EXPECT_EQ(network.path(0, 3).latency.ps, 3'330'000);
+}
+
+std::map<LinkClass, double> class_sums(RoutedNetwork& network, std::uint32_t from,
+                                       std::uint32_t to) {
+    std::map<LinkClass, double> sums;
+    for (const RouteHop& hop : network.spread(from, to).hops) {
+        sums[network.topology().links[network.cable(hop.link)].link_class] += hop.coefficient;
+    }
+    return sums;
+}
+
+// Under one leaf: two NIC cables. Across leaves: up the 32 cables to the plane's 4 spines and down
+// again, 2 switch cables in sum. GPU 3 of another node: half goes over NVLink before the network,
+// half behind it, twice two NVLinks in halves. Latency is the longest way's.
+TEST(ClusterTopology, SpreadUsesEveryShortestPathEvenly) {
+    RoutedNetwork network(topology_of("h800_mpft"));
+    EXPECT_EQ(network.spread(0, 8).hops.size(), 2U);
+    EXPECT_EQ(network.spread(0, 800).hops.size(), 2U + 2 * 32);
+    auto sums = class_sums(network, 0, 800);
+    EXPECT_DOUBLE_EQ(sums[LinkClass::nic], 2);
+    EXPECT_DOUBLE_EQ(sums[LinkClass::fabric], 2);
+    sums = class_sums(network, 0, 11);
+    EXPECT_DOUBLE_EQ(sums[LinkClass::nic], 2);
+    EXPECT_DOUBLE_EQ(sums[LinkClass::nvlink], 2);
+    EXPECT_EQ(network.spread(0, 11).latency.ps, 2'800'000 + 3'330'000);
+    EXPECT_EQ(network.spread(0, 800).latency.ps, network.path(0, 800).latency.ps);
+}
+
+// Plane 0's leaves are gone: GPU 0 sends through the seven other GPUs' NICs, a seventh each.
+TEST(ClusterTopology, SpreadGoesAroundAFailedPlane) {
+    std::string fail = "fabric.fail=[";
+    for (int leaf = 0; leaf < 8; ++leaf) {
+        fail += (leaf > 0 ? ", " : "") + ("\"plane0.leaf" + std::to_string(leaf) + "\"");
+    }
+    RoutedNetwork network(topology_of("h800_mpft", {fail + "]"}));
+    int nics = 0;
+    for (const RouteHop& hop : network.spread(0, 8).hops) {
+        if (network.topology().links[network.cable(hop.link)].link_class != LinkClass::nic)
+            continue;
+        EXPECT_DOUBLE_EQ(hop.coefficient, 1.0 / 7);
+        ++nics;
+    }
+    EXPECT_EQ(nics, 14);
+    EXPECT_DOUBLE_EQ(class_sums(network, 0, 8)[LinkClass::nvlink], 4);
 }
 
 TEST(ClusterTopology, NodesCanBeOverridden) {

@@ -170,6 +170,8 @@ INSTANTIATE_TEST_SUITE_P(
                    ": network.expert_all_to_all = \"fast\": must be \"published_rates\" or"},
         BadSetting{kDeepSeek, "network.notify=false",
                    ": network.notify = false: needs network.expert_all_to_all = "},
+        BadSetting{kDeepSeek, "network.links=shared",
+                   ": network.links = \"shared\": needs network.expert_all_to_all = "},
         BadSetting{kDeepSeek, "network.foo=1", ": network.foo = 1: is not a known key"},
         BadSetting{kLlama, "cluster.nic_bandwidth=1 B/s",
                    ": cluster.nic_bandwidth = \"1 B/s\": must be from 1 MB/s to 1 PB/s"},
