@@ -71,13 +71,13 @@ TEST(SharedLinksInStep, AFailedPlaneCostsLessThanItsShare) {
     EXPECT_LT(at(failed, "step_time"), 8.0 / 7 * at(whole, "step_time"));
 }
 
-// Passes that wait for their rank's sends: the bubble holds each of them at least once, rank 0's
-// about 150 exchanges of 1.35 ms or more.
+// Passes that wait for their rank's sends of 1.35 ms each, more than ten of them where nothing else
+// held the rank back.
 TEST(SharedLinksInStep, BlockingSendsWidenTheBubble) {
     const RunResult overlapped = run({}, "own"),
                     blocking = run({"network.pipeline_sends=blocking"}, "own"),
                     free = run({"network.pipeline_sends=free"}, "own");
-    EXPECT_GT(at(blocking, "time_bubble"), at(overlapped, "time_bubble") + 40 * 1.35e-3);
+    EXPECT_GT(at(blocking, "time_bubble"), at(overlapped, "time_bubble") + 10 * 1.35e-3);
     EXPECT_LT(at(free, "time_bubble"), at(overlapped, "time_bubble"));
     EXPECT_EQ(at(blocking, "time_1f1b"), at(overlapped, "time_1f1b"));
 }
