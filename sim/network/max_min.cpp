@@ -35,6 +35,7 @@ std::uint32_t MaxMin::take_variable() {
     }
     place_.emplace_back();
     cap_.push_back(kNoIndex);
+    leaving_.push_back(Leaving::no);
     weight_.push_back(0);
     identity_.push_back(0);
     hops_.emplace_back();
@@ -66,6 +67,11 @@ std::uint32_t MaxMin::add_variable(std::span<const LinkUse> route, std::uint32_t
 }
 
 void MaxMin::remove_variable(std::uint32_t variable) {
+    if (leaving_[variable] == Leaving::no) return free_variable(variable);
+    leaving_[variable] = Leaving::removed;
+}
+
+void MaxMin::free_variable(std::uint32_t variable) {
     const Hops hops = hops_[variable];
     if (free_hops_.size() <= hops.count) free_hops_.resize(hops.count + 1);
     free_hops_[hops.count].push_back(hops.first);
@@ -75,6 +81,7 @@ void MaxMin::remove_variable(std::uint32_t variable) {
 void MaxMin::set_weight(std::uint32_t variable, std::uint64_t weight) {
     const auto [first, count] = hops_[variable];
     const std::uint64_t before = weight_[variable];
+    if (leaving_[variable] == Leaving::yes) clear_left();
     const std::uint32_t bottleneck = place_[variable].bottleneck;
     std::int64_t floor = kUnbounded;
     for (std::uint32_t i = first; i < first + count; ++i) {
@@ -135,17 +142,38 @@ void MaxMin::make_own(std::uint32_t variable, std::uint32_t index, bool own) {
 }
 
 void MaxMin::leave(std::uint32_t variable) {
-    const auto [first, count] = hops_[variable];
-    if (place_[variable].bottleneck != kNoIndex) {
-        make_own(variable, place_[variable].bottleneck, false);
-    }
-    for (std::uint32_t i = first; i < first + count; ++i) {
-        std::vector<Entry>& entries = links_[uses_[i].link].entries;
-        swap_entries(uses_[i].link, slots_[i], static_cast<std::uint32_t>(entries.size() - 1));
-        entries.pop_back();
-    }
-    if (count == 0) std::erase(fresh_, variable);
     place_[variable].bottleneck = kNoIndex;
+    if (hops_[variable].count == 0) std::erase(fresh_, variable);
+    leaving_[variable] = Leaving::yes;
+    left_.push_back(variable);
+}
+
+// The variable's entries, one by one.
+void MaxMin::take_out(std::uint32_t variable) {
+    const auto [first, count] = hops_[variable];
+    for (std::uint32_t i = first; i < first + count; ++i) {
+        const std::uint32_t index = uses_[i].link;
+        Link& link = links_[index];
+        if (link.total == 0) {
+            link.entries.clear();
+            link.own = 0;
+            continue;
+        }
+        if (slots_[i] < link.own) swap_entries(index, slots_[i], --link.own);
+        swap_entries(index, slots_[i], static_cast<std::uint32_t>(link.entries.size() - 1));
+        link.entries.pop_back();
+    }
+}
+
+void MaxMin::clear_left() {
+    for (const std::uint32_t variable : left_) {
+        const Leaving how = leaving_[variable];
+        if (how == Leaving::no) continue;  // has come back
+        leaving_[variable] = Leaving::no;
+        take_out(variable);
+        if (how == Leaving::removed) free_variable(variable);
+    }
+    left_.clear();
 }
 
 void MaxMin::touch(std::uint32_t index, std::int64_t floor) {

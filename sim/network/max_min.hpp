@@ -77,7 +77,7 @@ class MaxMin {
     // Makes all levels right again. Afterwards moved() and touched() say what changed. Throws
     // SimulationError where a level would fall below 1/1024 byte/s.
     void solve();
-    bool is_solved() const { return dirty_.empty() && fresh_.empty(); }
+    bool is_solved() const { return dirty_.empty() && fresh_.empty() && left_.empty(); }
     const std::vector<Move>& moved() const { return moved_; }
     const std::vector<std::uint32_t>& touched() const {
         return touched_;
@@ -137,6 +137,9 @@ class MaxMin {
     Hops take_hops(std::uint32_t count);
     void join(std::uint32_t variable);
     void leave(std::uint32_t variable);
+    void clear_left();
+    void take_out(std::uint32_t variable);
+    void free_variable(std::uint32_t variable);
     void touch(std::uint32_t link, std::int64_t floor);
     std::int64_t lowest_floor();
     bool is_below_floor(const Place& place) const {
@@ -183,6 +186,12 @@ class MaxMin {
     // By hop.
     std::vector<LinkUse> uses_;
     std::vector<std::uint32_t> slots_;  // place in the link's entries
+
+    // Variables of weight 0 whose entries are taken out by the next solve, all of a link at once
+    // where nothing else is left on it.
+    enum class Leaving : std::uint8_t { no, yes, removed };
+    std::vector<std::uint32_t> left_;
+    std::vector<Leaving> leaving_;  // by variable
 
     std::vector<std::uint32_t> dirty_;  // links
     std::vector<std::uint32_t> fresh_;  // variables without a link, only a cap

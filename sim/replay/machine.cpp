@@ -181,6 +181,8 @@ bool ReplayMachine::step(std::uint32_t rank, Stream s) {
         case InstructionKind::end_action:
             end_action(rank, instruction->index);
             break;
+        case InstructionKind::wait:
+            break;
     }
     ++stream.next;
     return true;

@@ -26,6 +26,7 @@ enum class InstructionKind : std::uint8_t {
     receive,       // index: slot; waits until the message has arrived
     begin_action,  // index: action
     end_action,    // index: action
+    wait,          // nothing of its own: what is behind it waits for its wait_stream
 };
 
 // Runs after every earlier instruction of its stream, and once the stream `wait_stream` has

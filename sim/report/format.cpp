@@ -10,7 +10,8 @@ namespace orrery {
 namespace {
 
 bool is_share(std::string_view name) {
-    return name.starts_with("mfu_") || name.ends_with("share") || name.ends_with("error");
+    return name.starts_with("mfu_") || name.ends_with("share") || name.ends_with("hit_rate") ||
+           name.ends_with("error");
 }
 
 // "5.3280 MUSD" -> "5.328 MUSD".
@@ -35,6 +36,7 @@ std::string money(double value, int digits) {
         if (std::fabs(value) < step.factor) continue;
         return fmt::format("{:#.{}g} {} USD", value / step.factor, digits, step.prefix);
     }
+    if (std::fabs(value) < 1 && value != 0) return fmt::format("{:#.{}g} USD", value, digits);
     return fmt::format("{:.2f} USD", value);
 }
 
@@ -44,6 +46,13 @@ std::string count_in_words(double value, int digits) {
         return fmt::format("{:#.{}g} {}", value / step.factor, digits, step.word);
     }
     return fmt::format("{:.{}g}", value, digits);
+}
+
+// To so many significant digits, at least to whole ones.
+std::int64_t rounded(double value, int digits) {
+    const double step =
+        std::max(1.0, std::pow(10.0, std::floor(std::log10(std::fabs(value))) - digits + 1));
+    return std::llround(std::round(value / step) * step);
 }
 
 }  // namespace
@@ -62,11 +71,13 @@ std::string format_value(std::string_view name, double value, std::string_view u
         return fmt::format("{:.{}f} %", value * 100, std::max(decimals, 0));
     }
     if (unit == "h" && std::fabs(value) >= 1000) {
-        const double step = std::pow(10.0, std::floor(std::log10(std::fabs(value))) - digits + 1);
-        return grouped(std::llround(std::round(value / step) * std::max(step, 1.0))) + " h";
+        return grouped(rounded(value, digits)) + " h";
     }
     if (unit == "USD") return money(value, digits);
     if (unit == "tokens/day") return count_in_words(value, digits);  // the title says per day
+    if (unit.starts_with("tokens") && std::fabs(value) >= 1000) {
+        return fmt::format("{} {}", grouped(rounded(value, digits)), unit);
+    }
     return format_quantity(value, unit, digits);
 }
 

@@ -41,9 +41,26 @@ constexpr std::array<Section, 19> kSections = {{
     {"combine_bandwidth", "Expert all-to-all"},
 }};
 
+// Serving's metrics, by how their names begin.
+constexpr std::array<Section, 12> kPrefixes = {{{"ttft_", "Latency"},
+                                                {"tpot_", "Latency"},
+                                                {"itl_", "Latency"},
+                                                {"e2e_", "Latency"},
+                                                {"input_", "Throughput"},
+                                                {"output_", "Throughput"},
+                                                {"request_rate", "Throughput"},
+                                                {"good", "Throughput"},
+                                                {"kv_", "KV cache"},
+                                                {"nodes", "Size and cost"},
+                                                {"cost_per_hour", "Size and cost"},
+                                                {"cost_per_million", "Size and cost"}}};
+
 std::string_view heading_of(const std::string& metric) {
     for (const Section& section : kSections) {
         if (section.metric == metric) return section.heading;
+    }
+    for (const Section& section : kPrefixes) {
+        if (metric.starts_with(section.metric)) return section.heading;
     }
     return "Other";
 }

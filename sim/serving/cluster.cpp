@@ -26,9 +26,9 @@ Cluster::Cluster(const ClusterSpec& spec, const RequestStream& requests)
                             : nullptr}) {
     bool has_prefill = false, has_mixed = false;
     for (const PoolSpec& pool : spec.pools) {
-        has_prefill = has_prefill || pool.role == PoolRole::prefill;
-        has_mixed = has_mixed || pool.role == PoolRole::mixed;
-        has_decode_ = has_decode_ || pool.role == PoolRole::decode;
+        has_prefill = has_prefill || pool.role == EngineRole::prefill;
+        has_mixed = has_mixed || pool.role == EngineRole::mixed;
+        has_decode_ = has_decode_ || pool.role == EngineRole::decode;
         const std::int64_t most = pool.autoscale.on ? pool.autoscale.most : pool.engines;
         Pool state{.spec = &pool, .first = static_cast<std::uint32_t>(engines_.size())};
         for (std::int64_t i = 0; i < most * pool.lanes; ++i) {
@@ -161,7 +161,7 @@ void Cluster::accept(const Request& request) {
     bool fits_start = false, fits_decode = !has_decode_;
     for (const Pool& pool : pools_) {
         const bool fits = engines_[pool.first].groups.front().fits(s);
-        (pool.spec->role == PoolRole::decode ? fits_decode : fits_start) |= fits;
+        (pool.spec->role == EngineRole::decode ? fits_decode : fits_start) |= fits;
     }
     if (!fits_start || !fits_decode || waiting_ >= spec_.most_waiting) {
         ++(fits_start && fits_decode ? result_.rejected_queue_full : result_.rejected_too_long);
@@ -178,7 +178,9 @@ void Cluster::end_iterations() {
         Engine& engine = engines_[index];
         Pool& pool = pools_[engine.pool];
         engine.in_flight = false;
-        pool.busy_ps += (now() - engine.begun).ps;
+        const std::int64_t busy = (now() - engine.begun).ps;
+        pool.busy_ps += busy;
+        pool.prompt_ps += engine.prompt_share * static_cast<double>(busy);
         for (AttentionGroup& group : engine.groups) group.end(now());
         touch(index);
     }
@@ -249,14 +251,15 @@ void Cluster::begin(std::uint32_t index) {
     Engine& engine = engines_[index];
     Pool& pool = pools_[engine.pool];
     SimDuration longest{};
-    bool any = false;
+    std::int64_t prompts = 0, decode = 0;
     for (AttentionGroup& group : engine.groups) {
         const Iteration& iteration = group.begin(now());
         if (iteration.prefill_tokens + iteration.decode_sequences == 0) continue;
-        any = true;
+        prompts += iteration.prefill_tokens;
+        decode += iteration.decode_tokens;
         longest = std::max(longest, pool.spec->timer.time(iteration));
     }
-    if (!any) {
+    if (prompts + decode == 0) {
         std::optional<SimTime> ready;
         for (const AttentionGroup& group : engine.groups) {
             const auto at = group.next_ready();
@@ -276,10 +279,11 @@ void Cluster::begin(std::uint32_t index) {
     const SimTime end = now() + std::max(period, SimDuration{1});
     engine.in_flight = true;
     engine.begun = now();
+    engine.prompt_share = static_cast<double>(prompts) / static_cast<double>(prompts + decode);
     ++pool.iterations;
     fingerprint_.add(index, 0, static_cast<std::uint32_t>(engine.iterations++), now().ps, end.ps);
     simulator_.schedule(end, Kind::iteration, index, engine.generation);
-    if (spec_.handoff.layer_wise && pool.spec->role == PoolRole::prefill) {
+    if (spec_.handoff.layer_wise && pool.spec->role == EngineRole::prefill) {
         start_layer_wise(engine, end);
     }
 }
@@ -370,8 +374,11 @@ ServingResult Cluster::result() {
         const double engine_ps = pool.held.mean(end) * static_cast<double>(end.ps);
         const double pages = static_cast<double>(pool.pages_at_start);
         p.busy_fraction = engine_ps > 0 ? static_cast<double>(pool.busy_ps) / engine_ps : 0.0;
+        p.prompt_fraction =
+            pool.busy_ps > 0 ? pool.prompt_ps / static_cast<double>(pool.busy_ps) : 0.0;
         p.gpu_seconds = engine_ps * 1e-12 * static_cast<double>(spec.gpus_per_engine) /
                         static_cast<double>(spec.lanes);
+        p.kv_pages_total = pool.pages_at_start;
         p.kv_tokens = pool.pages_at_start * spec.group.kv.page_tokens;
         p.kv_mean = pool.used_pages.mean(end) / pages;
         p.kv_peak = static_cast<double>(pool.used_pages.greatest()) / pages;

@@ -46,6 +46,7 @@ class Cluster {
         std::int64_t iterations = 0;
         std::int64_t failures = 0;
         SimTime begun = {};
+        double prompt_share = 0;                   // of the iteration's tokens
         SimTime held_since = {};                   // GPUs
         std::int64_t used_pages = 0, waiting = 0;  // as last counted in the pool's
         std::vector<AttentionGroup> groups = {};
@@ -55,6 +56,7 @@ class Cluster {
         const PoolSpec* spec = nullptr;
         std::uint32_t first = 0, engines = 0;  // in engines_, those that may start included
         std::int64_t iterations = 0, busy_ps = 0;
+        double prompt_ps = 0;  // of busy_ps, by tokens
         std::int64_t pages_at_start = 0;
         TimeSeries used_pages = {}, waiting = {}, held = {};
     };

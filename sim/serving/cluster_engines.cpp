@@ -169,7 +169,7 @@ void Cluster::scale(std::uint32_t number) {
         used += engine.used_pages;
         pages += pool.spec->group.kv.pages * pool.spec->groups;
     }
-    if (pool.spec->role == PoolRole::decode) {
+    if (pool.spec->role == EngineRole::decode) {
         waiting += static_cast<std::int64_t>(placeless_.size() - placeless_head_);
     } else {
         waiting += static_cast<std::int64_t>(homeless_.size());

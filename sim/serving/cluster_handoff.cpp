@@ -12,7 +12,7 @@ bool Cluster::place(std::uint32_t index) {
     order.clear();
     for (std::uint32_t e = 0; e < engines_.size(); ++e) {
         const Engine& engine = engines_[e];
-        if (engine.state != State::up || pools_[engine.pool].spec->role != PoolRole::decode) {
+        if (engine.state != State::up || pools_[engine.pool].spec->role != EngineRole::decode) {
             continue;
         }
         order.emplace_back(load(engine), e);
@@ -57,8 +57,10 @@ void Cluster::send(std::uint32_t index, double share) {
     const HandoffSpec& handoff = spec_.handoff;
     Engine& source = engines_[s.engine];
     const PoolSpec& from = *pools_[source.pool].spec;
-    const double bytes =
-        share * handoff.bytes_per_token * static_cast<double>(s.prompt + s.emitted);
+    // The token just given out is not in the cache.
+    const std::int64_t tokens =
+        s.state == SequenceState::handing_over ? s.target - 1 : s.target;
+    const double bytes = share * handoff.bytes_per_token * static_cast<double>(tokens);
     if (handoff.network == nullptr) {
         SimTime& until = source.sending_until[s.group];
         const Seconds time =

@@ -29,7 +29,7 @@ Cluster::Target Cluster::round_robin() {
     for (std::uint32_t tried = 0; tried < engines; ++tried) {
         const std::uint32_t index = next_start_++ % engines;
         Engine& engine = engines_[index];
-        if (engine.state != State::up || pools_[engine.pool].spec->role == PoolRole::decode) {
+        if (engine.state != State::up || pools_[engine.pool].spec->role == EngineRole::decode) {
             continue;
         }
         return {index, choose_group(engine)};
@@ -47,7 +47,7 @@ Cluster::Target Cluster::by_load_and_hit(const Sequence& s) {
     for (std::uint32_t index = 0; index < engines_.size(); ++index) {
         Engine& engine = engines_[index];
         const PoolSpec& pool = *pools_[engine.pool].spec;
-        if (engine.state != State::up || pool.role == PoolRole::decode) continue;
+        if (engine.state != State::up || pool.role == EngineRole::decode) continue;
         router = &pool.router;
         const std::int64_t tokens = load(engine);
         if (tokens < least_load) {
@@ -89,7 +89,7 @@ Cluster::Target Cluster::choose(const Sequence& s) {
         return {0, choose_group(engines_[0])};
     }
     for (const Pool& pool : pools_) {
-        if (pool.spec->role == PoolRole::decode) continue;
+        if (pool.spec->role == EngineRole::decode) continue;
         if (pool.spec->router.kind == RouterKind::round_robin) return round_robin();
         break;
     }

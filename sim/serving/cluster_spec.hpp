@@ -10,6 +10,7 @@
 #include "core/quantity.hpp"
 #include "network/routed_network.hpp"
 #include "serving/attention_group.hpp"
+#include "serving/deployment.hpp"
 #include "serving/serving_result.hpp"
 
 namespace orrery {
@@ -19,7 +20,7 @@ class AnyTimer {
   public:
     AnyTimer() = default;
     template <IterationTimer T>
-    explicit AnyTimer(T& timer)
+    requires(!std::same_as<T, AnyTimer>) explicit AnyTimer(T& timer)
         : object_(&timer), call_([](void* object, const Iteration& iteration) {
               return static_cast<T*>(object)->time(iteration);
           }) {}
@@ -29,9 +30,6 @@ class AnyTimer {
     void* object_ = nullptr;
     SimDuration (*call_)(void*, const Iteration&) = nullptr;
 };
-
-// mixed engines do both; prefill engines hand sequences over after their first token.
-enum class PoolRole : std::uint8_t { mixed, prefill, decode };
 
 // round_robin   one after the other
 // least_loaded  fewest tokens waiting and in the KV cache
@@ -64,7 +62,7 @@ struct Autoscale {
 
 struct PoolSpec {
     std::string name = {};
-    PoolRole role = PoolRole::mixed;
+    EngineRole role = EngineRole::mixed;
     std::int64_t engines = 1;  // at the start
     std::int64_t groups = 1;   // attention groups an engine, stepping together
     // Batches under way at once in an engine of several pipeline stages: each is an engine of its
@@ -86,7 +84,8 @@ struct PoolSpec {
 //   layer_wise   sent while the last chunk of the prompt is computed: all layers but the last from
 //                the moment the first one is done, the last one at the end; where no place was free
 //                when the chunk began, whole
-// Left out: KV of earlier chunks could have been sent before.
+// Left out: KV of earlier chunks could have been sent before; a message whose destination has
+// failed keeps its sender busy to its end.
 struct HandoffSpec {
     bool layer_wise = false;
     std::int64_t layers = 1;

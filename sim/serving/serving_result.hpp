@@ -27,10 +27,12 @@ struct PoolResult {
     std::string name;
     std::int64_t iterations = 0;
     double busy_fraction = 0;         // of engine time, in iterations
+    double prompt_fraction = 0;       // of the time in iterations; mixed ones are split by tokens
     double gpu_seconds = 0;           // GPUs x time they were held
     std::int64_t kv_tokens = 0;       // capacity of all engines at the start
     double kv_mean = 0, kv_peak = 0;  // share of capacity in use
     std::int64_t engines_peak = 0;
+    std::int64_t kv_pages_total = 0;  // at the start
     std::vector<TimeSeries::Point> kv_pages, waiting, engines;
 };
 

@@ -8,14 +8,14 @@
 namespace orrery {
 namespace {
 
-// "272.8e9 tokens/day".
-double tokens_per_day(const ConfigNode& node) {
+// "272.8e9 tokens/day": a number and exactly that unit.
+double number_with(const ConfigNode& node, std::string_view unit) {
     const std::string text = node.as_string();
     double number = 0;
     const char* end = text.data() + text.size();
     const auto [rest, error] = std::from_chars(text.data(), end, number);
-    if (error != std::errc() || std::string_view(rest, end) != " tokens/day") {
-        node.fail("must be a rate such as \"272.8e9 tokens/day\"");
+    if (error != std::errc() || std::string_view(rest, end) != fmt::format(" {}", unit)) {
+        node.fail(fmt::format("must be a figure such as \"272.8e9 {}\"", unit));
     }
     return number;
 }
@@ -70,6 +70,37 @@ const std::vector<MetricKind>& metric_kinds() {
         {"dispatch_bandwidth", "B/s", "expert dispatch, rate as DeepEP counts"},
         {"combine_time", "s", "expert combine"},
         {"combine_bandwidth", "B/s", "expert combine, rate as DeepEP counts"},
+        {"ttft_mean", "s", "time to first token, mean"},
+        {"ttft_p50", "s", "time to first token, median"},
+        {"ttft_p90", "s", "time to first token, 90 %"},
+        {"ttft_p99", "s", "time to first token, 99 %"},
+        {"tpot_mean", "s", "time per output token, mean"},
+        {"tpot_p50", "s", "time per output token, median"},
+        {"tpot_p90", "s", "time per output token, 90 %"},
+        {"tpot_p99", "s", "time per output token, 99 %"},
+        {"itl_mean", "s", "between two deliveries, mean"},
+        {"itl_p50", "s", "between two deliveries, median"},
+        {"itl_p90", "s", "between two deliveries, 90 %"},
+        {"itl_p99", "s", "between two deliveries, 99 %"},
+        {"e2e_mean", "s", "arrival to last token, mean"},
+        {"e2e_p50", "s", "arrival to last token, median"},
+        {"e2e_p90", "s", "arrival to last token, 90 %"},
+        {"e2e_p99", "s", "arrival to last token, 99 %"},
+        {"input_throughput_per_gpu", "tokens/s", "input tokens, a GPU"},
+        {"input_throughput_per_node", "tokens/s", "input tokens, a node"},
+        {"output_throughput_per_gpu", "tokens/s", "output tokens, a GPU"},
+        {"output_throughput_per_node", "tokens/s", "output tokens, a node"},
+        {"request_rate", "requests/s", "requests finished"},
+        {"goodput", "requests/s", "requests within the objectives"},
+        {"good_share", "1", "share within the objectives"},
+        {"kv_capacity_tokens", "tokens", "KV cache, all engines"},
+        {"kv_use_share", "1", "KV cache in use, mean"},
+        {"kv_hit_rate", "1", "prompt tokens found in a cache"},
+        {"nodes", "1", "nodes, mean over the run"},
+        {"cost_per_hour", "USD", "cost of an hour"},
+        {"cost_per_million_input_tokens", "USD", "cost of a million input tokens"},
+        {"cost_per_million_computed_tokens", "USD", "cost of a million input tokens not cached"},
+        {"cost_per_million_output_tokens", "USD", "cost of a million output tokens"},
     };
     return kinds;
 }
@@ -93,7 +124,10 @@ double read_figure(const ConfigNode& node, const MetricKind& kind) {
     if (kind.unit == "B") return node.as_quantity<Bytes>().value();
     if (kind.unit == "USD") return node.as_quantity<Dollars>().value();
     if (kind.unit == "h") return hours(node);
-    if (kind.unit == "tokens/day") return tokens_per_day(node);
+    if (kind.unit == "tokens/day" || kind.unit == "tokens/s" || kind.unit == "requests/s" ||
+        kind.unit == "tokens") {
+        return number_with(node, kind.unit);
+    }
     return node.as_quantity<Ratio>().value();
 }
 

@@ -7,5 +7,7 @@ namespace orrery {
 
 // Kind "expert_all_to_all": {"cluster": {"profile", ...}, "exchange": {...}} (expert_exchange.hpp).
 RunOutcome run_expert_exchange(const Scenario& scenario, const RunRequest& request);
+// Kind "serving": a workload played against a deployment (serving_scenario.hpp).
+RunOutcome run_serving(const Scenario& scenario, const RunRequest& request);
 
 }  // namespace orrery

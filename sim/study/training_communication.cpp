@@ -60,6 +60,37 @@ void read_loads_file(TrainingReader& reader, const ConfigNode& block, RoutingCho
     reader.state("loads of experts", routing.loads_file, given_at(*node));
 }
 
+void read_version(TrainingReader& reader, const ConfigNode& block) {
+    const auto node = block.find("expert_version");
+    if (!node) return;
+    if (!reader.spec().network.counted_tokens) {
+        node->fail("needs network.expert_all_to_all = \"counted_tokens\"");
+    }
+    const ConfigNode text = node->is_object() ? node->at("value") : *node;
+    reader.spec().network.expert_version =
+        parse_expert_version(text.as_string(), text.file() + ": " + text.path());
+    reader.state("DeepEP's release", text.as_string(),
+                 node->is_object() ? node->provenance() : given_at(*node));
+    if (node->is_object()) node->reject_unknown_keys();
+}
+
+void read_sends(TrainingReader& reader, const ConfigNode& block) {
+    const auto node = block.find("pipeline_sends");
+    if (!node) return;
+    const ConfigNode text = node->is_object() ? node->at("value") : *node;
+    for (const PipelineSends sends :
+         {PipelineSends::overlapped, PipelineSends::blocking, PipelineSends::free}) {
+        if (text.as_string() != to_string(sends)) continue;
+        reader.spec().network.pipeline_sends = sends;
+        if (!node->is_object() && sends == PipelineSends::overlapped) return;
+        reader.state("pipeline sends", text.as_string(),
+                     node->is_object() ? node->provenance() : given_at(*node));
+        if (node->is_object()) node->reject_unknown_keys();
+        return;
+    }
+    text.fail("must be \"overlapped\", \"blocking\" or \"free\"");
+}
+
 }  // namespace
 
 void read_routing(TrainingReader& reader) {
@@ -105,11 +136,8 @@ void read_network(TrainingReader& reader) {
         if (!network.notify)
             reader.state("notify before expert all-to-all", "none", given_at(*notify));
     }
-    if (const auto sends = block->find("pipeline_sends")) {
-        network.pipeline_sends = sends->as_bool();
-        if (!network.pipeline_sends)
-            reader.state("pipeline sends", "take no time", given_at(*sends));
-    }
+    read_version(reader, *block);
+    read_sends(reader, *block);
     if (read_choice(reader, *block, "links", "own", "shared", "links of all-to-all and sends")) {
         if (!network.counted_tokens) {
             block->at("links").fail("needs network.expert_all_to_all = \"counted_tokens\"");

@@ -164,11 +164,18 @@ void add_network(Settings& used, const Scenario& scenario, const NetworkChoice& 
     if (network.counted_tokens) {
         used.stated("network.expert_all_to_all", scenario.document.at("network"),
                     "expert_all_to_all", "\"counted_tokens\"");
+        used.stated("network.expert_version", scenario.document.at("network"), "expert_version",
+                    fmt::format("\"{}\"", to_string(network.expert_version)));
         used.json("network.notify", network.notify ? "true" : "false");
     } else {
         used.text("network.expert_all_to_all", "published_rates");
     }
-    used.json("network.pipeline_sends", network.pipeline_sends ? "true" : "false");
+    if (network.pipeline_sends == PipelineSends::overlapped) {
+        used.text("network.pipeline_sends", "overlapped");
+    } else {
+        used.stated("network.pipeline_sends", scenario.document.at("network"), "pipeline_sends",
+                    fmt::format("\"{}\"", to_string(network.pipeline_sends)));
+    }
     if (network.shared_links) {
         used.stated("network.links", scenario.document.at("network"), "links", "\"shared\"");
     } else {

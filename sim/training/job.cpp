@@ -82,7 +82,7 @@ JobBuilder::JobBuilder(const TrainingSpec& spec, const PipelineSchedule& schedul
 void JobBuilder::price_send() {
     const Operator op = pipeline_send(spec_.model, spec_.plan, spec_.batch());
     const SimDuration time = pricing_.send(op);
-    if (!spec_.network.pipeline_sends) return;
+    if (spec_.network.pipeline_sends == PipelineSends::free) return;
     send_ps_ = time.ps;
     if (!spec_.network.shared_links) return;
     const GroupPlacement place =
@@ -169,6 +169,9 @@ void JobBuilder::write_sends(RankProgram& program, int pipeline_rank, const Acti
 void JobBuilder::write_action(RankProgram& program, int pipeline_rank, const Action& a,
                               std::uint32_t index) {
     write_receives(program, pipeline_rank, a);
+    if (spec_.network.pipeline_sends == PipelineSends::blocking) {
+        append(program, Stream::compute, InstructionKind::wait, 0, receive_label_, Stream::send);
+    }
     append(program, Stream::compute, InstructionKind::begin_action, index, 0,
            Stream::communication);
     ChunkWriter writer(program);

@@ -109,6 +109,7 @@ RoutedExperts::RoutedExperts(const TrainingSpec& spec, const PlacementShape& sha
     : ranks_(static_cast<std::int32_t>(spec.plan.ep)),
       drawn_(spec.routing.kind == RoutingKind::drawn),
       notify_(spec.network.notify),
+      version_(spec.network.expert_version),
       sms_(spec.communication_sms > 0 ? static_cast<std::int32_t>(spec.communication_sms)
                                       : kUsualSms),
       seed_(spec.routing.affinity.seed) {
@@ -191,7 +192,8 @@ double RoutedExperts::mean_nodes() const {
 
 CommunicationEstimate RoutedExperts::time(const Communication& op, std::int32_t draw) const {
     const ExpertTraffic& counted = traffic(draw);
-    const ExpertTransfer transfer{.payload = op.bytes,
+    const ExpertTransfer transfer{.version = version_,
+                                  .payload = op.bytes,
                                   .sms = sms_,
                                   .dispatch = op.kind == CommunicationKind::expert_dispatch};
     const ExpertTime moved = exchange_->time(counted, transfer);

@@ -61,6 +61,7 @@ class RoutedExperts {
 
     std::int32_t ranks_ = 1;
     bool drawn_ = false, notify_ = true;
+    ExpertVersion version_ = ExpertVersion::v2025_06;
     std::int32_t sms_ = 0;
     std::uint64_t seed_ = 1;
     std::vector<ExpertTraffic> traffic_;  // by draw

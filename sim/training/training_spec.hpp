@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "collective/expert_all_to_all.hpp"
 #include "core/sourced.hpp"
 #include "hardware/accelerator_profile.hpp"
 #include "hardware/cluster_profile.hpp"
@@ -37,12 +39,26 @@ struct RoutingChoice {
     std::int32_t draws = 8;
 };
 
+// What a pass waits for beside its inputs.
+enum class PipelineSends : std::uint8_t {
+    overlapped,  // nothing: earlier outputs are sent beside it
+    blocking,    // until the rank's earlier outputs have arrived, as in DualPipe's published code
+    free,        // nothing, and sends take no time, to see what they cost
+};
+
+constexpr std::string_view to_string(PipelineSends sends) {
+    return sends == PipelineSends::overlapped ? "overlapped"
+           : sends == PipelineSends::blocking ? "blocking"
+                                              : "free";
+}
+
 // How communication is timed.
 struct NetworkChoice {
     // Expert all-to-all from counted tokens (ExpertAllToAll); else from DeepEP's published rates.
     bool counted_tokens = false;
-    bool notify = true;          // counted tokens: counts and a barrier are exchanged before each
-    bool pipeline_sends = true;  // false: they take no time, to see what they cost
+    ExpertVersion expert_version = ExpertVersion::v2025_06;  // counted tokens: DeepEP's release
+    bool notify = true;  // counted tokens: counts and a barrier are exchanged before each
+    PipelineSends pipeline_sends = PipelineSends::overlapped;
     // Expert all-to-alls and pipeline sends share the links of the cluster's network; else each has
     // links of its own. Needs counted_tokens.
     bool shared_links = false;

@@ -39,6 +39,12 @@ TEST(RoutingInStep, TrueReachAndNotifyTakeLonger) {
     EXPECT_EQ(counted.ranks_simulated, published.ranks_simulated);  // still folded
 }
 
+// Its first release staged (token, node) pairs at 43 GB/s, own node included.
+TEST(RoutingInStep, DeepEpsFirstReleaseIsSlower) {
+    EXPECT_GT(at(run({kCounted, "network.expert_version=2025-02"}), "time_1f"),
+              1.01 * at(run({kCounted}), "time_1f"));
+}
+
 // Both dispatch and combine are bound by the NIC; weight gradients move nothing.
 TEST(RoutingInStep, HalfTheNicTwiceTheExposedAllToAll) {
     const RunResult full = run({kCounted}), half = run({kCounted, "cluster.nic_bandwidth=25 GB/s"});

@@ -39,7 +39,7 @@ TEST(SharedLinksInStep, SendsBesideAllToAllWidenTheBubble) {
 // Without sends nothing is shared but by ranks that move in step: the same times, but for the
 // rounding of rates.
 TEST(SharedLinksInStep, WithoutSendsSharedLinksAreOwnLinks) {
-    const std::vector<std::string> silent = {"network.pipeline_sends=false"};
+    const std::vector<std::string> silent = {"network.pipeline_sends=free"};
     EXPECT_NEAR(at(run(silent), "step_time"), at(run(silent, "own"), "step_time"), 1e-6);
 }
 
@@ -69,6 +69,17 @@ TEST(SharedLinksInStep, AFailedPlaneCostsLessThanItsShare) {
     EXPECT_GT(at(failed, "time_1f"), at(whole, "time_1f"));
     EXPECT_GT(at(failed, "step_time"), at(whole, "step_time"));
     EXPECT_LT(at(failed, "step_time"), 8.0 / 7 * at(whole, "step_time"));
+}
+
+// Passes that wait for their rank's sends of 1.35 ms each, more than ten of them where nothing else
+// held the rank back.
+TEST(SharedLinksInStep, BlockingSendsWidenTheBubble) {
+    const RunResult overlapped = run({}, "own"),
+                    blocking = run({"network.pipeline_sends=blocking"}, "own"),
+                    free = run({"network.pipeline_sends=free"}, "own");
+    EXPECT_GT(at(blocking, "time_bubble"), at(overlapped, "time_bubble") + 10 * 1.35e-3);
+    EXPECT_LT(at(free, "time_bubble"), at(overlapped, "time_bubble"));
+    EXPECT_EQ(at(blocking, "time_1f1b"), at(overlapped, "time_1f1b"));
 }
 
 TEST(SharedLinksInStep, HalfTheNicLengthensSendsAndAllToAlls) {

@@ -1,7 +1,9 @@
-// The main job's training step: folded, and with all 2,048 ranks; events and operators per second.
+// The main job's training step: folded, with all 2,048 ranks, with drawn routing, on shared links,
+// and eight times as large; events and operators per second.
 
 #include <sys/resource.h>
 
+#include "child.hpp"
 #include "perf.hpp"
 #include "study/run.hpp"
 
@@ -14,6 +16,12 @@ RunResult run_step(const std::vector<std::string>& sets) {
     return run_scenario(scenario, {.profiles = ORRERY_SOURCE_DIR "/hw_profiles"}).result;
 }
 const std::vector<std::string> kUnfolded = {"run.fold=none"};
+const std::vector<std::string> kDrawn = {"network.expert_all_to_all=counted_tokens",
+                                         "routing.kind=drawn"};
+const std::vector<std::string> kShared = {"network.expert_all_to_all=counted_tokens",
+                                          "network.links=shared"};
+// 16,384 GPUs: eight times the data-parallel ranks, as many micro-batches for each.
+const std::vector<std::string> kEightfold = {"cluster.nodes=2048", "train.sequences=122880"};
 
 Prepare step(std::vector<std::string> sets, double (*amount)(const RunResult&)) {
     return [=]() -> Repetition { return [=] { return amount(run_step(sets)); }; };
@@ -58,6 +66,35 @@ const Register memory({.name = "peak memory with all 2,048 ranks",
                        .aim = 2e9,
                        .figure = Figure::amount,
                        .repetitions = 1});
+
+const Register drawn({.name = "DeepSeek-V3 step, drawn routing, all 2,048 ranks",
+                      .unit = "step",
+                      .subject = step(kDrawn, once),
+                      .aim = 20,
+                      .figure = Figure::time,
+                      .repetitions = 1});
+const Register shared({.name = "DeepSeek-V3 step, shared links, folded",
+                       .unit = "step",
+                       .subject = step(kShared, once),
+                       .aim = 2,
+                       .figure = Figure::time,
+                       .repetitions = 1});
+const Register large({.name = "DeepSeek-V3 step on 16,384 GPUs, folded",
+                      .unit = "step",
+                      .subject = step(kEightfold, once),
+                      .aim = 1,
+                      .figure = Figure::time,
+                      .repetitions = 3});
+const Register large_memory(
+    {.name = "its peak memory, in a process of its own",
+     .unit = "B",
+     .subject = []() -> Repetition {
+         return
+             [] { return measure_in_child([] { return once(run_step(kEightfold)); }).peak_bytes; };
+     },
+     .aim = 0.5e9,
+     .figure = Figure::amount,
+     .repetitions = 1});
 
 }  // namespace
 }  // namespace orrery::perf

@@ -51,7 +51,7 @@ struct GridTimer {
 ClusterSpec random_cluster(std::uint64_t seed, GridTimer& timer) {
     ClusterSpec spec;
     spec.check = true;
-    const auto pool = [&](PoolRole role, std::uint64_t draw) {
+    const auto pool = [&](EngineRole role, std::uint64_t draw) {
         PoolSpec p;
         p.role = role;
         p.timer = AnyTimer(timer);
@@ -67,7 +67,7 @@ ClusterSpec random_cluster(std::uint64_t seed, GridTimer& timer) {
         p.group.kv.host = {.tokens = static_cast<std::int64_t>(pick(seed, draw + 5, 3)) * 640,
                            .load_per_token = {kMillisecond / 100}};
         p.group.kv.ssd = {.tokens = 6400, .load_per_token = {kMillisecond / 10}};
-        p.group.decodes = role != PoolRole::prefill;
+        p.group.decodes = role != EngineRole::prefill;
         if (pick(seed, draw + 6, 2) == 0) p.group.speculation.acceptance = {0.7, 0.4};
         p.router.kind = static_cast<RouterKind>(pick(seed, draw + 7, 4));
         p.balance = static_cast<GroupBalance>(pick(seed, draw + 8, 2));
@@ -75,14 +75,14 @@ ClusterSpec random_cluster(std::uint64_t seed, GridTimer& timer) {
     };
     switch (pick(seed, 1, 3)) {
         case 0:
-            spec.pools = {pool(PoolRole::mixed, 10)};
+            spec.pools = {pool(EngineRole::mixed, 10)};
             break;
         case 1:
-            spec.pools = {pool(PoolRole::prefill, 10), pool(PoolRole::decode, 30)};
+            spec.pools = {pool(EngineRole::prefill, 10), pool(EngineRole::decode, 30)};
             break;
         default:
-            spec.pools = {pool(PoolRole::mixed, 10), pool(PoolRole::prefill, 30),
-                          pool(PoolRole::decode, 50)};
+            spec.pools = {pool(EngineRole::mixed, 10), pool(EngineRole::prefill, 30),
+                          pool(EngineRole::decode, 50)};
     }
     spec.handoff = {.layer_wise = pick(seed, 2, 2) == 0,
                     .layers = 4,

@@ -49,6 +49,20 @@ TEST(Replay, EnvironmentChangesInTheMiddleOfASegment) {
     EXPECT_EQ(run_all(input).makespan_ps, 130);
 }
 
+// A message of 30 leaves at 10; the sender's second segment of 5 waits for it: 10 + 30 + 5.
+TEST(Replay, WaitHoldsBackWhatIsBehindIt) {
+    ReplayInput input = make_input(2, 1);
+    const SegmentId first = input.segments.add(std::vector{op(10)});
+    const SegmentId second = input.segments.add(std::vector{op(5)});
+    input.messages.push_back({30, 1, 0});
+    input.programs[0].stream(Stream::send) = {send(0, 1)};
+    input.programs[0].stream(Stream::compute) = {
+        run(first), {InstructionKind::wait, Stream::send, 1, 0, 0}, run(second)};
+    input.programs[1].slots = 1;
+    input.programs[1].stream(Stream::compute) = {receive(0)};
+    EXPECT_EQ(run_all(input).of_rank(0).end_ps, 45);
+}
+
 // Two lanes of one program, whose first segment differs: 10 and 50. They meet at 50 in a collective
 // that differs with neither, move 5, and the first has waited 40. Same variants fold, others do
 // not.

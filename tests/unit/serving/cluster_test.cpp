@@ -259,7 +259,7 @@ TEST(Cluster, ATimeLimitEndsTheRun) {
 TEST(Cluster, PoolsMustFitTogether) {
     LinearTimer timer = simple_timer();
     ClusterSpec spec = one_engine(timer);
-    spec.pools[0].role = PoolRole::prefill;
+    spec.pools[0].role = EngineRole::prefill;
     EXPECT_THROW(simulate_serving(spec, stream_of({})), InputError);
     spec.pools.clear();
     EXPECT_THROW(simulate_serving(spec, stream_of({})), InputError);
