@@ -11,6 +11,7 @@
 #include "report/json_writer.hpp"
 #include "report/text_table.hpp"
 #include "study/model_answer.hpp"
+#include "study/serve_answer.hpp"
 
 namespace orrery {
 namespace {
@@ -19,6 +20,9 @@ struct ModelOptions {
     std::string config;
     std::int64_t sequence_length = 4096;
     std::string kv_type = "bf16";
+    bool serve = false;
+    std::string cluster = "h800_ib_2048";
+    std::int64_t context = 131072;
 };
 
 void json_layers(JsonWriter& json, const ModelAnswer& answer) {
@@ -166,6 +170,64 @@ void print_text(const ModelAnswer& answer, const CommandContext& context) {
     out << '\n';
 }
 
+// orrery model CONFIG --serve: weights by precision, KV cache, fewest nodes.
+void print_serve(const ServeAnswer& answer, const CommandContext& context) {
+    std::ostream& out = context.out;
+    out << fmt::format("{} on {}, {} GPUs a node, sequences of {} tokens\n\n", answer.model,
+                       answer.accelerator, answer.gpus_per_node, digits(answer.context));
+    TextTable table({{"linear layers in", Align::left},
+                     {"weights", Align::right},
+                     {"nodes at least", Align::right},
+                     {"KV tokens there, BF16", Align::right},
+                     {"such sequences", Align::right},
+                     {"KV tokens, FP8", Align::right},
+                     {"sequences", Align::right}});
+    for (const ServeRow& row : answer.rows) {
+        const bool fits = row.nodes > 0;
+        const auto sequences = [&](std::int64_t tokens) {
+            return fits ? digits(tokens / answer.context) : std::string("-");
+        };
+        table.add_row({row.precision, to_text(row.weights),
+                       fits ? digits(row.nodes) : "more than 64",
+                       fits ? digits(row.tokens_bf16) : "-", sequences(row.tokens_bf16),
+                       fits ? digits(row.tokens_fp8) : "-", sequences(row.tokens_fp8)});
+    }
+    out << table.render(context.width(), context.use_color()) << '\n';
+    const double length = static_cast<double>(answer.context);
+    out << fmt::format(
+        "  KV cache: {:.0f} B per token in BF16, {} for {} tokens; {:.0f} B in FP8, {}\n",
+        answer.kv_bf16, to_text(Bytes(answer.kv_bf16 * length)), digits(answer.context),
+        answer.kv_fp8, to_text(Bytes(answer.kv_fp8 * length)));
+    out << "  Nodes: room for one sequence; a node is a tensor group, nodes are pipeline stages; 2 "
+           "GB "
+           "of\n  runtime and the activations of 2,048 tokens on each GPU. MTP is not counted.\n";
+}
+
+void print_serve_json(const ServeAnswer& answer, std::ostream& out) {
+    JsonWriter json;
+    json.begin_object().field("model", answer.model).field("accelerator", answer.accelerator);
+    json.field("gpus_per_node", answer.gpus_per_node).field("context", answer.context);
+    json.field("kv_bytes_per_token_bf16", answer.kv_bf16);
+    json.field("kv_bytes_per_token_fp8", answer.kv_fp8).key("rows").begin_array();
+    for (const ServeRow& row : answer.rows) {
+        json.begin_object().field("precision", row.precision);
+        json.field("weight_bytes", row.weights.value()).field("least_nodes", row.nodes);
+        json.field("kv_tokens_bf16", row.tokens_bf16).field("kv_tokens_fp8", row.tokens_fp8);
+        json.end_object();
+    }
+    out << json.end_array().end_object().text();
+}
+
+void serve(const ModelOptions& options, CommandContext& context) {
+    const ServeAnswer answer = answer_serve(options.config, options.cluster,
+                                            context.profile_dir(options.config), options.context);
+    if (context.format == OutputFormat::json) {
+        print_serve_json(answer, context.out);
+    } else {
+        print_serve(answer, context);
+    }
+}
+
 }  // namespace
 
 void add_model_command(CLI::App& app, CommandContext& context) {
@@ -183,7 +245,21 @@ void add_model_command(CLI::App& app, CommandContext& context) {
         ->add_option("--kv-dtype", options->kv_type,
                      "How the KV cache is stored: bf16 (default), fp16, fp8, fp32")
         ->type_name("TYPE");
+    command->add_flag("--serve", options->serve,
+                      "What serving it takes: weights by precision, KV cache, fewest nodes");
+    command
+        ->add_option("--cluster", options->cluster,
+                     "With --serve: the nodes' profile (default h800_ib_2048)")
+        ->type_name("NAME");
+    command
+        ->add_option("--context", options->context,
+                     "With --serve: tokens of a sequence (default 131072)")
+        ->type_name("N");
     command->callback([options, &context] {
+        if (options->serve) {
+            serve(*options, context);
+            return;
+        }
         const ModelAnswer answer = answer_model(options->config, options->sequence_length,
                                                 parse_kv_type(options->kv_type));
         if (context.format == OutputFormat::json) {

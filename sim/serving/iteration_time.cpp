@@ -193,6 +193,21 @@ MoeLayerTimes IterationTime::moe_layer(const Iteration& iteration, bool of_half)
     return {};
 }
 
+double IterationTime::core_kernel(const Iteration& iteration, bool of_half, std::size_t e) {
+    InferenceBatch batch = to_batch(iteration);
+    const Regime regime = regime_of(iteration);
+    const bool overlapped = of_half && may_overlap(batch);
+    if (of_half) batch = half_of(batch);
+    return costs_.core_kernel(costs_.kinds().size() - 1, batch, regime, overlapped).seconds[e];
+}
+
+double IterationTime::half_layer(const Iteration& iteration) {
+    const MoeLayerTimes times = moe_layer(iteration, true);
+    constexpr std::int64_t kFew = 4, kMany = 24;
+    return (moe_layers_time(times, kMany, 2) - moe_layers_time(times, kFew, 2)) /
+           static_cast<double>(2 * (kMany - kFew));
+}
+
 double IterationTime::layers_single(const InferenceBatch& batch, Regime regime, bool exact) {
     const auto tokens = static_cast<double>(batch.tokens());
     double sum = 0;

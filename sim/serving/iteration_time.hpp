@@ -55,6 +55,11 @@ class IterationTime {
     IterationParts parts(const Iteration& iteration);  // as direct()
     // One MoE layer (kind with experts) of a batch, or of half of it.
     MoeLayerTimes moe_layer(const Iteration& iteration, bool half);
+    // Seconds of its core attention kernels, without what goes with their form, in environment e of
+    // KernelPrices; and of a micro-batch in a MoE layer with the other one beside it: the mean
+    // distance of attention kernels.
+    double core_kernel(const Iteration& iteration, bool half, std::size_t e);
+    double half_layer(const Iteration& iteration);
 
     const EngineSpec& spec() const { return *spec_; }
     LayerCosts& costs() { return costs_; }

@@ -1,6 +1,7 @@
 #include "serving/layer_costs.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 namespace orrery {
 
@@ -159,6 +160,21 @@ AttentionForms LayerCosts::forms(std::size_t kind, const InferenceBatch& batch) 
     return {
         faster([&](AttentionForm f) { return lower_prefill_core(layer, spec_.plan, batch, f); }),
         faster([&](AttentionForm f) { return lower_decode_core(layer, spec_.plan, batch, f); })};
+}
+
+PhaseTime LayerCosts::core_kernel(std::size_t kind, const InferenceBatch& batch, Regime regime,
+                                  bool overlapped) {
+    const LayerSpec& layer = kinds_[kind].layer;
+    const AttentionForms chosen = forms(kind, batch);
+    std::vector<Operator> kernels = lower_prefill_core(layer, spec_.plan, batch, chosen.prefill);
+    for (const Operator& op : lower_decode_core(layer, spec_.plan, batch, chosen.decode)) {
+        kernels.push_back(op);
+    }
+    std::erase_if(kernels,
+                  [](const Operator& op) { return std::string_view(op.name) != "core_attention"; });
+    PhaseConditions at = conditions(kind, regime, batch.tokens(), overlapped);
+    at.gap = Seconds(0);
+    return prices_.price(kernels, at);
 }
 
 double LayerCosts::total(const std::vector<Operator>& operators, Regime regime) {

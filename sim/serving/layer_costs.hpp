@@ -46,6 +46,9 @@ class LayerCosts {
     PhaseTime prefill_core(std::size_t kind, const InferenceBatch& batch, bool overlapped);
     PhaseTime decode_core(std::size_t kind, const InferenceBatch& batch, Regime regime,
                           bool overlapped);
+    // The attention kernels alone, in the forms that forms() chooses.
+    PhaseTime core_kernel(std::size_t kind, const InferenceBatch& batch, Regime regime,
+                          bool overlapped);
     AttentionForms forms(std::size_t kind, const InferenceBatch& batch);
 
     double embedding(Regime regime, std::int64_t tokens);

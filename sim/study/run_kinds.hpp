@@ -10,4 +10,7 @@ RunOutcome run_expert_exchange(const Scenario& scenario, const RunRequest& reque
 // Kind "serving": a workload played against a deployment (serving_scenario.hpp).
 RunOutcome run_serving(const Scenario& scenario, const RunRequest& request);
 
+// Kind "iteration": one iteration of a pool at a steady load (iteration_scenario.hpp).
+RunOutcome run_iteration(const Scenario& scenario, const RunRequest& request);
+
 }  // namespace orrery

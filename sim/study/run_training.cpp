@@ -53,6 +53,7 @@ TrainingResult simulate(const Scenario& scenario, const TrainingSpec& spec,
 RunOutcome run_scenario(const Scenario& scenario, const RunRequest& request) {
     if (scenario.kind == "expert_all_to_all") return run_expert_exchange(scenario, request);
     if (scenario.kind == "serving") return run_serving(scenario, request);
+    if (scenario.kind == "iteration") return run_iteration(scenario, request);
     const TrainingScenario training = read_training_scenario(scenario, request.profiles);
     const auto start = std::chrono::steady_clock::now();
     TrainingResult simulated =

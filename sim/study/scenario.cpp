@@ -94,9 +94,10 @@ Scenario load_scenario(const fs::path& file, const std::vector<std::string>& set
     scenario.name = scenario.document.at("name").as_string();
     const ConfigNode kind = scenario.document.at("kind");
     scenario.kind = kind.as_string();
-    if (scenario.kind != "training" && scenario.kind != "serving" &&
+    if (scenario.kind != "training" && scenario.kind != "serving" && scenario.kind != "iteration" &&
         scenario.kind != "expert_all_to_all") {
-        kind.fail("must be \"training\", \"serving\" or \"expert_all_to_all\"");
+        kind.fail(
+            "must be \"training\", \"serving\", \"iteration\" or \"expert_all_to_all\"");
     }
     if (const auto text = scenario.document.find("description")) text->as_string();
     if (const auto block = scenario.document.find("published")) {

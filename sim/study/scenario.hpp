@@ -15,7 +15,7 @@ struct Scenario {
     std::filesystem::path file;
     ConfigNode document;  // base, file and overrides merged
     std::string name = {};
-    std::string kind = {};   // "training", "serving", "expert_all_to_all"
+    std::string kind = {};   // "training", "serving", "iteration", ...
     std::string given = {};  // the document as JSON text
     std::vector<PublishedFigure> published = {};
     std::vector<std::string> changed = {};  // overrides that may move an answer, as given

