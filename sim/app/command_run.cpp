@@ -21,6 +21,7 @@ struct RunOptions {
     std::optional<std::filesystem::path> trace;
     std::vector<std::int64_t> trace_ranks;
     bool trace_all = false;
+    bool skip_bad_lines = false;
 };
 
 RunRequest request_of(const RunOptions& options, const CommandContext& context) {
@@ -52,7 +53,9 @@ RunOutcome simulate(const Scenario& scenario, const RunRequest& request,
 void run(const RunOptions& options, CommandContext& context) {
     RunRequest request = request_of(options, context);
     check_out_dir(context);
-    const Scenario scenario = load_scenario(options.scenario, context.sets);
+    std::vector<std::string> sets = context.sets;
+    if (options.skip_bad_lines) sets.emplace_back("workload.skip_bad_lines=true");
+    const Scenario scenario = load_scenario(options.scenario, sets);
     ProgressLine progress(context);
     progress.show("simulating " + scenario.name + " ...");
     request.progress = [&progress](Seconds now) {
@@ -93,6 +96,8 @@ void add_run_command(CLI::App& app, CommandContext& context) {
         ->type_name("RANK,...");
     command->add_flag("--trace-all", options->trace_all,
                       "Every micro-batch on the timeline, not the first and the last only");
+    command->add_flag("--skip-bad-lines", options->skip_bad_lines,
+                      "Serving: pass over wrong lines of the trace, and count them");
     add_scenario_options(*command, context);
     command->callback([options, &context] { run(*options, context); });
 }

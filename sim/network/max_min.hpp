@@ -81,7 +81,7 @@ class MaxMin {
     const std::vector<Move>& moved() const { return moved_; }
     const std::vector<std::uint32_t>& touched() const {
         return touched_;
-    }  // links, levels may differ
+    }  // links with variables, levels may differ
 
     // Level of a link or cap: of the variables whose bottleneck it is. kUnbounded: of none.
     std::int64_t level(std::uint32_t bottleneck) const { return level_[bottleneck]; }
@@ -165,7 +165,8 @@ class MaxMin {
     std::uint32_t hop_at(std::uint32_t variable, std::uint32_t link) const;
     void swap_entries(std::uint32_t link, std::uint32_t a, std::uint32_t b);
     void make_own(std::uint32_t variable, std::uint32_t link, bool own);
-    std::int64_t share(std::uint32_t link) const;
+    std::int64_t share(std::uint32_t link, const Filling& fill) const;
+    std::int64_t share(std::uint32_t link) const { return share(link, fill_[link]); }
     template <class Visit>
     void for_each_unfixed(Visit visit);
     MemoKey component_key();

@@ -18,11 +18,9 @@ constexpr std::uint32_t kMostReopened = 256;  // then what it has fallen into is
 std::int64_t MaxMin::lowest_floor() {
     std::int64_t floor = kUnbounded;
     for (const std::uint32_t index : dirty_) {
-        Link& link = links_[index];
+        const Link& link = links_[index];
         floor = std::min(floor, link.floor);
-        if (!link.arrival || link.total == 0) continue;
-        fill_[index] = {0, link.total};
-        floor = std::min(floor, share(index));
+        if (link.arrival && link.total > 0) floor = std::min(floor, share(index, {0, link.total}));
     }
     return floor;
 }
@@ -35,8 +33,7 @@ bool MaxMin::solve_alone(std::uint32_t index) {
     if (link.entries.empty()) {
         link.round = ++round_;
         fill_[index] = {};
-        level_[index] = kUnbounded;
-        touched_.push_back(index);
+        level_[index] = kUnbounded;  // nothing waits for it: not touched
         return true;
     }
     const auto [variable, other, demand] = link.entries.front();
@@ -73,6 +70,7 @@ bool MaxMin::is_fixed(std::uint32_t variable) const {
 bool MaxMin::reopen() {
     bool only_ends = true, inside = true;
     for (const std::uint32_t index : dirty_) {
+        if (!only_ends && last_part_.empty()) break;
         const Link& link = links_[index];
         only_ends = only_ends && !link.arrival;
         inside = inside && link.part == last_part_number_;
@@ -83,6 +81,7 @@ bool MaxMin::reopen() {
     if (!only_ends || !inside || last_part_.empty()) return false;
     ++reopened_;
     ++round_;
+    floor_ = lowest_floor();
     part_links_.clear();
     capped_.clear();
     for (const std::uint32_t index : last_part_) {

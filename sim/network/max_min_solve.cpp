@@ -8,8 +8,7 @@
 #include "network/max_min.hpp"
 
 namespace orrery {
-std::int64_t MaxMin::share(std::uint32_t index) const {
-    const Filling& fill = fill_[index];
+std::int64_t MaxMin::share(std::uint32_t index, const Filling& fill) const {
     const int128 left = static_cast<int128>(links_[index].capacity) * kCoefficientUnit - fill.load;
     // Whole coefficients, nearly always: the same quotient from 64-bit numbers.
     if (fill.demand % kCoefficientUnit == 0) {
@@ -32,11 +31,14 @@ void MaxMin::solve() {
         for (Place& place : place_) place.round = 0;
         for (Link& link : links_) link.round = link.open = 0;
     }
-    floor_ = lowest_floor();
     const std::uint32_t before = round_;
+    bool has_floor = false;
     if (!reopen()) {
         for (const std::uint32_t seed : dirty_) {
-            if (links_[seed].round <= before && !solve_alone(seed)) reach(seed);
+            if (links_[seed].round > before || solve_alone(seed)) continue;
+            if (!has_floor) floor_ = lowest_floor();
+            has_floor = true;
+            reach(seed);
         }
     }
     for (const std::uint32_t index : dirty_) {

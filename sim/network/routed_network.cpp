@@ -148,8 +148,23 @@ void RoutedNetwork::last_cable(const Target& target) {
     latency_ps_ += last.latency_ps;
 }
 
+// Both ranks have one cable, to the same switch: there is one path. Sets hops_ and latency_ps_.
+bool RoutedNetwork::is_one_switch_away(std::uint32_t source, std::uint32_t destination) {
+    if (source >= ranks() || destination >= ranks() || source == destination) return false;
+    const std::uint32_t from = topology_.endpoints[source], to = topology_.endpoints[destination];
+    const std::uint32_t a = first_step_[from], b = first_step_[to];
+    if (first_step_[from + 1] - a != 1 || first_step_[to + 1] - b != 1) return false;
+    const Step &first = steps_[a], &last = steps_[b];
+    if (first.to != last.to) return false;
+    // The cable's other direction is its neighbour among the links.
+    hops_.assign({{{first.link}, 1.0}, {{last.link ^ 1u}, 1.0}});
+    latency_ps_ = first.latency_ps + last.latency_ps;
+    return true;
+}
+
 RoutedNetwork::Path RoutedNetwork::path(std::uint32_t source, std::uint32_t destination,
                                         std::uint64_t hash) {
+    if (is_one_switch_away(source, destination)) return {hops_, {latency_ps_}};
     const Target way = target(source, destination);
     const std::uint64_t flow = counter_hash(hash, source, destination);
     const auto take = [&](std::uint64_t of) {

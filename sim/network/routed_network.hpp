@@ -88,6 +88,7 @@ class RoutedNetwork {
     const Distances& distances_to(std::uint32_t node);
     void walk(std::uint32_t from, std::uint32_t to, const Distances& distance, std::uint64_t hash);
     std::int64_t busiest() const;
+    bool is_one_switch_away(std::uint32_t source, std::uint32_t destination);
 
     Topology topology_;
     Routing routing_;

@@ -228,7 +228,9 @@ void AttentionGroup::plan(std::uint32_t index) {
         held_pages(s) * cache_.page_tokens() - s.target - spec_->speculation.drafts();
     const std::int64_t done = steps_done(s);
     std::int64_t due = s.steps;
-    if (((room + 1) << kPaceBits) <= s.pace * s.steps) {
+    if (s.pace == std::int64_t{1} << kPaceBits) {
+        due = std::max(done, std::min(room + 1, s.steps));
+    } else if (((room + 1) << kPaceBits) <= s.pace * s.steps) {
         due = std::max<std::int64_t>(done, (((room + 1) << kPaceBits) + s.pace - 1) / s.pace);
     }
     if (due <= done && due < s.steps) {

@@ -100,6 +100,12 @@ struct ServingReader {
         const std::string path = path_of(block, key);
         used.set(path + ".value", fmt::format("\"{}\"", to_text(value.value, 6)));
         used.set(path + ".origin", fmt::format("\"{}\"", to_string(value.from.origin)));
+        std::string source;
+        for (const char c : value.from.source) {
+            if (c == '"' || c == '\\') source += '\\';
+            source += c == '\n' ? ' ' : c;
+        }
+        used.set(path + ".source", fmt::format("\"{}\"", source));
         result.sources.push_back({std::string(title), to_text(value.value, 4), value.from});
         return value;
     }

@@ -67,10 +67,12 @@ void read_version(TrainingReader& reader, const ConfigNode& block) {
         node->fail("needs network.expert_all_to_all = \"counted_tokens\"");
     }
     const ConfigNode text = node->is_object() ? node->at("value") : *node;
-    reader.spec().network.expert_version =
+    NetworkChoice& network = reader.spec().network;
+    network.expert_version =
         parse_expert_version(text.as_string(), text.file() + ": " + text.path());
-    reader.state("DeepEP's release", text.as_string(),
-                 node->is_object() ? node->provenance() : given_at(*node));
+    if (node->is_object() || network.expert_version != NetworkChoice{}.expert_version)
+        reader.state("DeepEP's release", text.as_string(),
+                     node->is_object() ? node->provenance() : given_at(*node));
     if (node->is_object()) node->reject_unknown_keys();
 }
 

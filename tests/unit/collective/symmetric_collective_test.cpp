@@ -204,8 +204,7 @@ TEST(SymmetricCollective, DoubleBinaryTrees) {
 // With protocols: a measured size comes out as measured (all_reduce of 1 MiB on eight, ring LL,
 // 22.976 us), and what was asked for is what runs.
 TEST(NcclCollective, ChoosesAndPrices) {
-    const ClusterProfile profile =
-        load_cluster("h200_8", std::string(ORRERY_SOURCE_DIR) + "/hw_profiles");
+    const ClusterProfile profile = load_cluster("h200_8", ORRERY_SOURCE_DIR "/hw_profiles");
     const NcclTuning tuning = *NcclTuning::of(profile);
     const ProtocolCosts costs = *ProtocolCosts::of(profile, tuning);
     const auto answer = [&](FlowCollectiveRequest request) {

@@ -1,0 +1,116 @@
+// Serving scenarios: shipped ones run, settings used run again, what is wrong is named.
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.hpp"
+#include "study/run.hpp"
+#include "study/serving_scenario.hpp"
+
+namespace orrery {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+const std::string kChat = "scenarios/serving/llama3_8b_a100_10k.json";
+
+RunResult run(const fs::path& file, const std::vector<std::string>& sets) {
+    return run_scenario(load_scenario(file, sets), {.profiles = "hw_profiles"}).result;
+}
+double value(const RunResult& result, const char* name) {
+    const Metric* metric = result.find(name);
+    return metric == nullptr ? -1 : metric->value;
+}
+
+// A hundred requests of every shipped scenario finish; what was used is a scenario that gives the
+// same events.
+TEST(ServingScenarios, RunAndRunAgainFromTheSettingsUsed) {
+    int scenarios = 0;
+    for (const auto& entry : fs::directory_iterator("scenarios/serving")) {
+        if (entry.path().extension() != ".json") continue;
+        SCOPED_TRACE(entry.path().string());
+        const RunResult result = run(entry.path(), {"workload.requests=100"});
+        EXPECT_EQ(result.kind, "serving");
+        EXPECT_GT(value(result, "ttft_p50"), 0);
+        EXPECT_LE(value(result, "ttft_p50"), value(result, "ttft_p99"));
+        EXPECT_GE(value(result, "e2e_mean"), value(result, "ttft_mean"));
+        EXPECT_GT(value(result, "output_throughput_per_node"), 0);
+        EXPECT_GT(value(result, "cost_per_million_output_tokens"), 0);
+        EXPECT_GT(value(result, "kv_capacity_tokens"), 0);
+        ASSERT_FALSE(result.breakdown.empty());
+        const fs::path again = fs::temp_directory_path() / "orrery_serving_used.json";
+        std::ofstream(again) << result.used;
+        EXPECT_EQ(run(again, {}).fingerprint, result.fingerprint);
+        fs::remove(again);
+        ++scenarios;
+    }
+    EXPECT_GE(scenarios, 5);
+}
+
+std::string complaint(const std::vector<std::string>& sets) {
+    try {
+        run(kChat, sets);
+    } catch (const InputError& e) {
+        return e.what();
+    }
+    return "no complaint";
+}
+
+TEST(ServingScenarios, NameWhatIsWrong) {
+    const std::pair<const char*, const char*> cases[] = {
+        {"workload.format=csv", "workload.format = \"csv\": must be one of synthetic, closed_loop"},
+        {"workload.rate_scale=0", "workload.rate_scale = 0: must be from 1e-06"},
+        {"workload.trace=no_such_file", "workload.trace = \"no_such_file\": must be a file"},
+        {"workload.colour=1", "workload.colour"},
+        {"scheduling.chat.policy=orca", "scheduling.chat.policy = \"orca\": must be one of sglang"},
+        {"scheduling.chat.policy={\"like\": \"vllm_like\", \"watermark\": 2}",
+         "scheduling.chat.policy.watermark = 2: must be from 0 to 0.9"},
+        {"scheduling.chat.policy={\"like\": \"vllm_like\", \"chunk\": 2}",
+         "scheduling.chat.policy.chunk"},
+        {"scheduling.chat.router=random", "scheduling.chat.router = \"random\": must be one of"},
+        {"scheduling.chat.acceptance=[0.8]", "must have as many figures as there are drafts, 0"},
+        {"scheduling.chat.kv.page_tokens=0", "scheduling.chat.kv.page_tokens = 0: must be"},
+        {"scheduling.chat.kv.host={\"memory\": \"1 GB\"}", "must have bandwidth"},
+        {"scheduling.caht.policy=vllm_like", "scheduling.caht"},
+        {"handoff.mode=whole", "handoff"},
+        {"slo.ttft=2", "slo.ttft = 2: must be"},
+        {"failures={\"at\": [{\"pool\": \"x\", \"engine\": 0, \"time\": \"1 s\"}]}",
+         "must name one of the pools"},
+        {"cluster.profile=h100_9", "cluster.profile = \"h100_9\": is not a profile"},
+        {"deployment.precision=fp4", "deployment.precision = \"fp4\": must be"},
+    };
+    for (const auto& [set, message] : cases) EXPECT_THAT(complaint({set}), HasSubstr(message));
+}
+
+// A deployment that autoscales may not outgrow the cluster.
+TEST(ServingScenarios, PoolsFitTheCluster) {
+    EXPECT_THAT(complaint({"scheduling.chat.autoscale={\"max\": 9}"}),
+                HasSubstr("pools take up to 9 GPUs, must take at most the cluster's 8"));
+}
+
+// Objectives count: with one that nothing meets goodput is 0.
+TEST(ServingScenarios, ObjectivesDecideGoodput) {
+    const RunResult easy = run(kChat, {"workload.requests=200", "slo={\"ttft\": \"1 h\"}"});
+    EXPECT_EQ(value(easy, "good_share"), 1);
+    const RunResult hard = run(kChat, {"workload.requests=200", "slo={\"ttft\": \"1 us\"}"});
+    EXPECT_EQ(value(hard, "goodput"), 0);
+    const RunResult none = run(kChat, {"workload.requests=200", "slo=null"});
+    EXPECT_EQ(none.find("goodput"), nullptr);
+}
+
+// Twice the load on the same GPU: more tokens a second, and longer waits.
+TEST(ServingScenarios, LoadCostsLatency) {
+    const RunResult one = run(kChat, {"workload.requests=1000", "workload.rate_scale=0.5"});
+    const RunResult two = run(kChat, {"workload.requests=1000"});
+    EXPECT_GT(value(two, "output_throughput_per_gpu"),
+              1.5 * value(one, "output_throughput_per_gpu"));
+    EXPECT_GT(value(two, "tpot_mean"), value(one, "tpot_mean"));
+    EXPECT_LT(value(two, "cost_per_million_output_tokens"),
+              value(one, "cost_per_million_output_tokens"));
+}
+
+}  // namespace
+}  // namespace orrery
