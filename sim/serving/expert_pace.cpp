@@ -12,7 +12,7 @@ namespace orrery {
 
 namespace {
 
-constexpr std::int64_t kMostDrawn = 1 << 17;          // tokens of a group
+constexpr std::int64_t kMostDrawn = 1 << 16;          // tokens of a group
 constexpr std::int64_t kLoadsMicroBatch = 1'000'000;  // drawn apart, for EPLB
 
 std::int32_t narrow(std::int64_t n) { return static_cast<std::int32_t>(n); }
@@ -92,7 +92,7 @@ ExpertPaceAt ExpertPaceAt::operator*(double factor) const {
 }
 
 ExpertPaceAt ExpertPace::at(std::int64_t tokens) {
-    const std::array cells{axis_cell(static_cast<double>(tokens), 2)};
+    const std::array cells{axis_cell(static_cast<double>(tokens), 1)};
     ExpertPaceAt result = read_lattice(
         cells, [&](const std::array<std::int64_t, 1>& point) { return drawn(point[0]); });
     if (spec_.routing.kind == RoutingKind::balanced) {
@@ -152,26 +152,36 @@ void ExpertPace::price(ExpertPaceAt& sum, const ExpertTraffic& traffic, double s
     sum.kernel += barrier / 2;
 }
 
-ExpertPaceAt ExpertPace::draw(std::int64_t tokens) const {
-    const std::int64_t own = std::max<std::int64_t>(1, ceil_div(tokens, plan_.tp));
-    const std::int64_t drawn = std::min(own, std::max<std::int64_t>(16, kMostDrawn / plan_.ep));
-    const double scale = static_cast<double>(own) / static_cast<double>(drawn);
+// Who sends what to whom in a layer; the largest draws are scaled to many counts, so they are kept.
+const ExpertTraffic& ExpertPace::traffic(std::int64_t layer, std::int64_t tokens) {
+    const auto [it, added] = traffic_.try_emplace({layer, tokens});
+    if (!added) return it->second;
     RoutingGroup group{
-        narrow(plan_.ep), narrow(std::min(plan_.ep, spec_.gpus_per_node())), drawn, {}};
-    const RoutingSpec routing = routing_of(spec_, moe_);
-    const std::int64_t layers =
-        routing.kind == RoutingKind::balanced ? 1 : std::max<std::int64_t>(1, spec_.routing.layers);
+        narrow(plan_.ep), narrow(std::min(plan_.ep, spec_.gpus_per_node())), tokens, {}};
+    const auto placed = placements_.find(layer);
+    if (placed != placements_.end()) group.placement = placed->second;
+    it->second = route(routing_of(spec_, moe_), group, layer, 0);
+    return it->second;
+}
+
+ExpertPaceAt ExpertPace::draw(std::int64_t tokens) {
+    const std::int64_t own = std::max<std::int64_t>(1, ceil_div(tokens, plan_.tp));
+    const std::int64_t most = std::max<std::int64_t>(16, kMostDrawn / plan_.ep);
+    const std::int64_t count = std::min(own, most);
+    const double scale = static_cast<double>(own) / static_cast<double>(count);
+    const std::int64_t layers = spec_.routing.kind == RoutingKind::balanced
+                                    ? 1
+                                    : std::max<std::int64_t>(1, spec_.routing.layers);
     ExpertPaceAt sum;
     for (std::int64_t layer = 0; layer < layers; ++layer) {
-        const auto placed = placements_.find(layer);
-        if (placed != placements_.end()) group.placement = placed->second;
-        const ExpertTraffic traffic = route(routing, group, layer, 0);
-        price(sum, traffic, scale);
-        sum.rows += rows_of_slowest(traffic, scale);
-        const std::vector<std::int64_t> arrived = traffic.received();
+        const ExpertTraffic& drawn = traffic(layer, count);
+        price(sum, drawn, scale);
+        sum.rows += rows_of_slowest(drawn, scale);
+        const std::vector<std::int64_t> arrived = drawn.received();
         sum.received +=
             scale * static_cast<double>(*std::max_element(arrived.begin(), arrived.end()));
-        sum.imbalance += traffic.imbalance();
+        sum.imbalance += drawn.imbalance();
+        if (count < most) traffic_.erase({layer, count});
     }
     sum = sum * (1 / static_cast<double>(layers));
     sum.load.experts = slots_ / plan_.ep;

@@ -3,14 +3,15 @@
 // the time of dispatch and combine. All ranks meet in every layer, so the slowest one's time is
 // everybody's.
 //
-// Routing is drawn for a few layers (their mean stands for all), at the token count asked for or,
-// in groups of more than 131,072 tokens, at fewer, what is moved and computed then scaled up: the
-// spread of drawn loads is then a little too large. EPLB places slots from loads of a micro-batch
-// drawn apart from the one that is priced. Balanced routing spreads each token over as many nodes
-// as its gate lets it reach, as the expert-parallel kernels' own benchmarks do: with fewer nodes
-// than gate groups, nodes take the groups' place.
+// Routing is drawn for a few layers (their mean stands for all) at powers of two of tokens, linear
+// between them; in groups of more than 65,536 tokens at that many, what is moved and computed then
+// scaled up: the spread of drawn loads is a little too large there. EPLB places slots from loads
+// of a micro-batch drawn apart from the one that is priced. Balanced routing spreads each token
+// over as many nodes as its gate lets it reach, as the expert-parallel kernels' own benchmarks do:
+// with fewer nodes than gate groups, nodes take the groups' place.
 
 #include <map>
+#include <utility>
 
 #include "collective/expert_all_to_all.hpp"
 #include "serving/engine_spec.hpp"
@@ -38,7 +39,8 @@ class ExpertPace {
 
   private:
     const ExpertPaceAt& drawn(std::int64_t tokens);
-    ExpertPaceAt draw(std::int64_t tokens) const;
+    const ExpertTraffic& traffic(std::int64_t layer, std::int64_t tokens);
+    ExpertPaceAt draw(std::int64_t tokens);
     double imbalance_inside(std::int64_t tokens) const;
     void price(ExpertPaceAt& sum, const ExpertTraffic& traffic, double scale) const;
     double rows_of_slowest(const ExpertTraffic& traffic, double scale) const;
@@ -48,7 +50,8 @@ class ExpertPace {
     InferencePlan plan_;  // with the layout of the mode
     bool low_latency_;
     std::int64_t slots_;
-    std::map<std::int64_t, ExpertPlacement> placements_;  // by layer
+    std::map<std::int64_t, ExpertPlacement> placements_;                      // by layer
+    std::map<std::pair<std::int64_t, std::int64_t>, ExpertTraffic> traffic_;  // layer, tokens
     std::map<std::int64_t, ExpertPaceAt> known_;
 };
 

@@ -56,7 +56,7 @@ TEST(ExpertPace, SkewUnbalancesAndRedundantExpertsBalance) {
     EXPECT_GE(spread, 1);
 }
 
-// Beyond 131,072 tokens of a group fewer are drawn, and what they move is scaled.
+// Beyond 65,536 tokens of a group fewer are drawn, and what they move is scaled.
 TEST(ExpertPace, LargeBatchesScale) {
     const EngineSpec spec = skewed(0.5, 0, false);
     ExpertPace pace(spec, *spec.model.layers.back().moe, false);
