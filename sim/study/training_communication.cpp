@@ -70,7 +70,7 @@ void read_version(TrainingReader& reader, const ConfigNode& block) {
     NetworkChoice& network = reader.spec().network;
     network.expert_version =
         parse_expert_version(text.as_string(), text.file() + ": " + text.path());
-    if (node->is_object() || network.expert_version != NetworkChoice{}.expert_version)
+    if (network.expert_version != NetworkChoice{}.expert_version)
         reader.state("DeepEP's release", text.as_string(),
                      node->is_object() ? node->provenance() : given_at(*node));
     if (node->is_object()) node->reject_unknown_keys();

@@ -164,8 +164,12 @@ void add_network(Settings& used, const Scenario& scenario, const NetworkChoice& 
     if (network.counted_tokens) {
         used.stated("network.expert_all_to_all", scenario.document.at("network"),
                     "expert_all_to_all", "\"counted_tokens\"");
-        used.stated("network.expert_version", scenario.document.at("network"), "expert_version",
-                    fmt::format("\"{}\"", to_string(network.expert_version)));
+        if (network.expert_version == NetworkChoice{}.expert_version) {
+            used.text("network.expert_version", to_string(network.expert_version));
+        } else {
+            used.stated("network.expert_version", scenario.document.at("network"), "expert_version",
+                        fmt::format("\"{}\"", to_string(network.expert_version)));
+        }
         used.json("network.notify", network.notify ? "true" : "false");
     } else {
         used.text("network.expert_all_to_all", "published_rates");
