@@ -142,6 +142,7 @@ std::uint32_t FlowNetwork::variable_of(std::uint32_t weight) {
         hash = mix64(hash ^ ((std::uint64_t{use.link} << 32) + use.coefficient));
     }
     identity_ = hash;
+    if (forgotten_ != kNoIndex) forget_variables();
     if (4 * (table_used_ + 1) > 3 * table_.size()) grow_table();
     const std::size_t at = table_place(hash, weight);
     if (table_[at].variable != kNoIndex) return table_[at].variable;
@@ -181,8 +182,24 @@ void FlowNetwork::grow_table() {
     }
 }
 
-// Takes a variable without flows out of the table; those behind it close the gap.
-void FlowNetwork::forget_variable(std::uint32_t variable) {
+// Variables without flows: one by one, or all at once where no others are in the table.
+void FlowNetwork::forget_variables() {
+    const bool all = forgotten_count_ == table_used_ && table_.size() < 16 * table_used_;
+    if (all) {
+        std::fill(table_.begin(), table_.end(), Named{});
+        table_used_ = 0;
+    }
+    while (forgotten_ != kNoIndex) {
+        const std::uint32_t variable = forgotten_;
+        forgotten_ = variables_[variable].flow;
+        if (!all) take_from_table(variable);
+        sharing_.remove_variable(variable);
+    }
+    forgotten_count_ = 0;
+}
+
+// Those behind it in the table close the gap.
+void FlowNetwork::take_from_table(std::uint32_t variable) {
     const std::size_t mask = table_.size() - 1;
     std::size_t gap = sharing_.identity(variable) & mask;
     while (table_[gap].variable != variable) gap = (gap + 1) & mask;
@@ -194,7 +211,6 @@ void FlowNetwork::forget_variable(std::uint32_t variable) {
     }
     table_[gap] = {};
     --table_used_;
-    sharing_.remove_variable(variable);
 }
 
 std::uint32_t FlowNetwork::take_flow(const Flow& flow, std::int64_t bytes) {

@@ -118,7 +118,7 @@ class FlowNetwork {
     };
     struct Variable {
         Meter meter = 0;                 // of its group when its first flow completes
-        std::uint32_t flow = kNoIndex;   // that flow
+        std::uint32_t flow = kNoIndex;   // that flow; of one without flows, the next in forgotten_
         std::uint32_t crowd = kNoIndex;  // in crowds_, where there are others
         std::uint32_t place = kNoIndex;  // in its group's heap
         std::uint32_t weight = 1;        // of one flow
@@ -147,7 +147,8 @@ class FlowNetwork {
     std::uint32_t variable_of(std::uint32_t weight);
     std::size_t table_place(std::uint64_t identity, std::uint32_t weight) const;
     void grow_table();
-    void forget_variable(std::uint32_t variable);
+    void forget_variables();
+    void take_from_table(std::uint32_t variable);
     std::uint32_t take_flow(const Flow& flow, std::int64_t bytes);
     void wait(std::uint32_t flow, std::int64_t until_ps);
 
@@ -172,6 +173,8 @@ class FlowNetwork {
     std::vector<Variable> variables_;             // by MaxMin's number
     std::vector<Named> table_;                    // hash table, open addressing
     std::size_t table_used_ = 0;
+    std::uint32_t forgotten_ = kNoIndex;  // chain of variables without flows, still in the table
+    std::size_t forgotten_count_ = 0;
     std::vector<Crowd> crowds_;
     std::vector<std::uint32_t> free_crowds_;
     std::vector<FlowState> flows_;

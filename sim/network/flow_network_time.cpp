@@ -173,7 +173,11 @@ void FlowNetwork::complete(std::uint32_t flow) {
     FlowState& state = flows_[flow];
     completions_.push_back({state.tag, {flow}});
     ++counts_.completed;
-    if (--variables_[state.variable].flows == 0) forget_variable(state.variable);
+    if (--variables_[state.variable].flows == 0) {
+        variables_[state.variable].flow = forgotten_;
+        forgotten_ = state.variable;
+        ++forgotten_count_;
+    }
     state.variable = kNoIndex;
     state.next = free_flow_;
     free_flow_ = flow;

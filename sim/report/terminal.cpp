@@ -19,7 +19,7 @@ struct Section {
     std::string_view heading;
 };
 // Which heading a metric stands under; a metric that is not named goes under "Other".
-constexpr std::array<Section, 19> kSections = {{
+constexpr std::array<Section, 23> kSections = {{
     {"step_time", "Time"},
     {"chunk_pair_time", "Time"},
     {"time_1f", "Parts of the step on pipeline rank 0 (they add up to it)"},
@@ -39,10 +39,14 @@ constexpr std::array<Section, 19> kSections = {{
     {"dispatch_bandwidth", "Expert all-to-all"},
     {"combine_time", "Expert all-to-all"},
     {"combine_bandwidth", "Expert all-to-all"},
+    {"iteration_time", "Iteration"},
+    {"two_batch_gain", "Iteration"},
+    {"half_layer_time", "Iteration"},
+    {"core_attention_time", "Iteration"},
 }};
 
 // Serving's metrics, by how their names begin.
-constexpr std::array<Section, 12> kPrefixes = {{{"ttft_", "Latency"},
+constexpr std::array<Section, 13> kPrefixes = {{{"ttft_", "Latency"},
                                                 {"tpot_", "Latency"},
                                                 {"itl_", "Latency"},
                                                 {"e2e_", "Latency"},
@@ -51,6 +55,7 @@ constexpr std::array<Section, 12> kPrefixes = {{{"ttft_", "Latency"},
                                                 {"request_rate", "Throughput"},
                                                 {"good", "Throughput"},
                                                 {"kv_", "KV cache"},
+                                                {"group_kv", "KV cache"},
                                                 {"nodes", "Size and cost"},
                                                 {"cost_per_hour", "Size and cost"},
                                                 {"cost_per_million", "Size and cost"}}};

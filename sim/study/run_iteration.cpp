@@ -118,23 +118,24 @@ RunOutcome run_iteration(const Scenario& scenario, const RunRequest& request) {
     const auto add = [&](const char* name, double value) {
         result.metrics.push_back(make_metric(name, value, origin));
     };
+    const bool experts = layer.times.in.alone() > 0;
+    const std::size_t beside = parts.overlapped && !layer.times.low_latency ? 1 : 0;
     add("iteration_time", seconds);
+    if (gain != 0) add("two_batch_gain", gain);
+    if (parts.overlapped) add("half_layer_time", engine.half_layer(s.iteration));
+    add("core_attention_time", engine.core_kernel(s.iteration, parts.overlapped, beside));
     add_rates(
         result, s, seconds,
         s.iteration.decode_tokens > 0 ? weakest(origin, s.accepted_tokens.from.origin) : origin);
-    if (gain != 0) add("two_batch_gain", gain);
-    if (layer.times.in.alone() > 0) {
-        const std::size_t beside = parts.overlapped && !layer.times.low_latency ? 1 : 0;
-        add("core_attention_time", engine.core_kernel(s.iteration, parts.overlapped, beside));
+    if (layer.times.dispatch > 0) {
         add("dispatch_time", layer.times.dispatch);
         add("combine_time", layer.times.combine);
-        if (parts.overlapped) add("half_layer_time", engine.half_layer(s.iteration));
     }
     add("group_kv_tokens", static_cast<double>(pool.kv_capacity_tokens));
     result.published = scenario.published;
     result.changed = scenario.changed;
     add_parts(result, parts);
-    if (layer.times.in.alone() > 0) add_layer(result, layer);
+    if (experts) add_layer(result, layer);
     add_memory(result, pool);
     note_capacity(result, s);
     result.sources = engine.sources();

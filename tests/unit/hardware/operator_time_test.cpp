@@ -146,5 +146,22 @@ TEST(Contention, IsLinearInTheTraffic) {
               Origin::measured);
 }
 
+// One row meets 7168 x 7168 weights: 103 MB in BF16, half of that and 14 kB of scales in INT8,
+// a quarter and 0.8 MB in INT4. What exceeds the shortest kernel goes with the bytes. At 8192 rows
+// the arithmetic, which stays BF16, decides alone.
+TEST(WeightOnly, FewRowsGoByTheBytesOfWeights) {
+    const OperatorTimeModel model(load_accelerator("h100_sxm5", kProfiles));
+    const double floor = model.profile().kernel_floor.value.value();
+    const auto seconds = [&](std::int64_t m, Precision p) {
+        return model.time({"op", Gemm{m, 7168, 7168, p}}, {}).time.value();
+    };
+    const double few = seconds(1, Precision::bf16) - floor;
+    EXPECT_NEAR((seconds(1, Precision::int8_weight) - floor) / few, 0.5, 0.002);
+    EXPECT_NEAR((seconds(1, Precision::int4_weight) - floor) / few, 0.2578, 0.002);
+    EXPECT_DOUBLE_EQ(seconds(8192, Precision::int4_weight), seconds(8192, Precision::bf16));
+    EXPECT_EQ(model.time({"op", Gemm{1, 7168, 7168, Precision::int8_weight}}, {}).origin,
+              Origin::derived);
+}
+
 }  // namespace
 }  // namespace orrery
