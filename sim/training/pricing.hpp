@@ -61,6 +61,8 @@ class Pricing {
     std::uint8_t environment(const CommunicationLoad& load);
     CommunicationEstimate estimate(const Communication& shape, std::int32_t draw) const;
     void note(const std::string& subject, const std::string& rule, Origin origin, double spread);
+    // `covered`: whether tables have it is looked up, too.
+    Seconds alone(const Operator& op, const Conditions& conditions, bool noted, bool covered);
 
     const OperatorTimeModel& compute_;
     const CommunicationCost& communication_;
@@ -74,8 +76,6 @@ class Pricing {
     std::map<Key, OperatorDurations> durations_;
     std::map<std::pair<std::string, std::string>, Rule> rules_;
     Origin weakest_ = Origin::measured;
-    // `covered`: whether tables have it is looked up, too.
-    Seconds alone(const Operator& op, const Conditions& conditions, bool noted, bool covered);
     std::set<std::string> missing_;
     std::vector<std::string> refused_;  // what the time model said, once an operator and condition
 };
