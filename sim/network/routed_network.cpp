@@ -1,7 +1,9 @@
 #include "network/routed_network.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <queue>
 
 #include <boost/graph/compressed_sparse_row_graph.hpp>
 #include <boost/graph/dijkstra_shortest_paths.hpp>
@@ -120,7 +122,7 @@ std::int64_t RoutedNetwork::busiest() const {
     return most;
 }
 
-RoutedNetwork::Target RoutedNetwork::target(std::uint32_t source, std::uint32_t destination) {
+RoutedNetwork::Target RoutedNetwork::target(std::uint32_t source, std::uint32_t destination) const {
     if (source >= ranks() || destination >= ranks() || source == destination) {
         throw InputError(fmt::format("message from rank {} to rank {}: must be two of {} ranks",
                                      source, destination, ranks()));
@@ -128,16 +130,43 @@ RoutedNetwork::Target RoutedNetwork::target(std::uint32_t source, std::uint32_t 
     Target way{topology_.endpoints[source], topology_.endpoints[destination]};
     // An endpoint with one cable is as far from all as its switch, and that cable more: one table
     // of distances serves all endpoints of a switch.
-    way.single = first_step_[way.to + 1] - first_step_[way.to] == 1;
+    const std::uint32_t cables = first_step_[way.to + 1] - first_step_[way.to];
+    if (cables == 0) fail_disconnected(source, destination);
+    way.single = cables == 1;
     way.node = way.single ? steps_[first_step_[way.to]].to : way.to;
-    way.distance = &distances_to(way.node);
-    if ((*way.distance)[way.from] == kUnreachable ||
-        first_step_[way.to + 1] == first_step_[way.to]) {
-        throw InputError(fmt::format("message from rank {} to rank {}: {} and {} are disconnected",
-                                     source, destination, topology_.nodes[way.from].name,
-                                     topology_.nodes[way.to].name));
-    }
     return way;
+}
+
+void RoutedNetwork::fail_disconnected(std::uint32_t source, std::uint32_t destination) const {
+    throw InputError(fmt::format("message from rank {} to rank {}: {} and {} are disconnected",
+                                 source, destination,
+                                 topology_.nodes[topology_.endpoints[source]].name,
+                                 topology_.nodes[topology_.endpoints[destination]].name));
+}
+
+// Distances to the target of all nodes nearer to it than the source, and of the source: what lies
+// on shortest paths. Between neighbours that is a few nodes of a large network.
+void RoutedNetwork::find_near(const Target& target) {
+    near_.resize(topology_.nodes.size(), kUnreachable);
+    for (const std::uint32_t node : near_nodes_) near_[node] = kUnreachable;
+    near_nodes_.assign(1, target.node);
+    near_[target.node] = 0;
+    using Entry = std::pair<std::uint16_t, std::uint32_t>;
+    std::priority_queue<Entry, std::vector<Entry>, std::greater<>> open;
+    open.push({0, target.node});
+    while (!open.empty()) {
+        const auto [distance, node] = open.top();
+        open.pop();
+        if (distance > near_[node]) continue;
+        if (node == target.from) return;
+        for (std::uint32_t i = first_step_[node]; i < first_step_[node + 1]; ++i) {
+            const auto further = static_cast<std::uint16_t>(distance + steps_[i].cost);
+            if (further >= near_[steps_[i].to]) continue;
+            if (near_[steps_[i].to] == kUnreachable) near_nodes_.push_back(steps_[i].to);
+            near_[steps_[i].to] = further;
+            open.push({further, steps_[i].to});
+        }
+    }
 }
 
 void RoutedNetwork::last_cable(const Target& target) {
@@ -166,11 +195,13 @@ RoutedNetwork::Path RoutedNetwork::path(std::uint32_t source, std::uint32_t dest
                                         std::uint64_t hash) {
     if (is_one_switch_away(source, destination)) return {hops_, {latency_ps_}};
     const Target way = target(source, destination);
+    const Distances& distance = distances_to(way.node);
+    if (distance[way.from] == kUnreachable) fail_disconnected(source, destination);
     const std::uint64_t flow = counter_hash(hash, source, destination);
     const auto take = [&](std::uint64_t of) {
         hops_.clear();
         latency_ps_ = 0;
-        walk(way.from, way.node, *way.distance, of);
+        walk(way.from, way.node, distance, of);
         last_cable(way);
     };
     take(flow);
@@ -190,7 +221,9 @@ RoutedNetwork::Path RoutedNetwork::path(std::uint32_t source, std::uint32_t dest
 
 RoutedNetwork::Path RoutedNetwork::spread(std::uint32_t source, std::uint32_t destination) {
     const Target way = target(source, destination);
-    const Distances& distance = *way.distance;
+    find_near(way);
+    const Distances& distance = near_;
+    if (distance[way.from] == kUnreachable) fail_disconnected(source, destination);
     hops_.clear();
     latency_ps_ = 0;
     // Shares that wait at nodes, the farthest from the destination first; latency of the longest.

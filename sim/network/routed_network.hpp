@@ -79,12 +79,13 @@ class RoutedNetwork {
 
     // A way to an endpoint: through its switch where it has one cable only.
     struct Target {
-        std::uint32_t from = 0, to = 0, node = 0;  // node: whose distances lead there
+        std::uint32_t from = 0, to = 0, node = 0;  // node: to which distances lead
         bool single = false;                       // one more cable from `node` to `to`
-        const Distances* distance = nullptr;
     };
-    Target target(std::uint32_t source, std::uint32_t destination);
+    Target target(std::uint32_t source, std::uint32_t destination) const;
+    [[noreturn]] void fail_disconnected(std::uint32_t source, std::uint32_t destination) const;
     void last_cable(const Target& target);
+    void find_near(const Target& target);
     const Distances& distances_to(std::uint32_t node);
     void walk(std::uint32_t from, std::uint32_t to, const Distances& distance, std::uint64_t hash);
     std::int64_t busiest() const;
@@ -99,7 +100,9 @@ class RoutedNetwork {
     std::unique_ptr<Graph> graph_;
     std::unordered_map<std::uint32_t, Distances> distances_;  // by destination node
     std::size_t remembered_ = 0;                              // entries of distances_
-    std::vector<std::int64_t> given_;                         // bytes on the way, by LinkId
+    Distances near_;                         // by node; to the last find_near()'s target
+    std::vector<std::uint32_t> near_nodes_;  // that have one
+    std::vector<std::int64_t> given_;        // bytes on the way, by LinkId
     std::unordered_map<std::uint32_t, std::pair<std::int64_t, std::vector<LinkId>>> under_way_;
     std::vector<RouteHop> hops_, best_hops_;
     std::int64_t latency_ps_ = 0;

@@ -1,12 +1,14 @@
 // A serving scenario to its RunResult.
 #include <chrono>
 
+#include "core/error.hpp"
 #include "study/run_kinds.hpp"
 #include "study/serving_answer.hpp"
 
 namespace orrery {
 
 RunOutcome run_serving(const Scenario& scenario, const RunRequest& request) {
+    if (request.trace) throw InputError("--trace: needs a training scenario");
     ServingScenario serving = read_serving_scenario(scenario, request.profiles);
     if (request.progress) {
         serving.deployment.poll = [&request](SimTime now) {

@@ -145,7 +145,16 @@ void read_acceptance(ServingReader& reader, const ConfigNode& pool, std::int64_t
         static_cast<std::uint64_t>(reader.integer(pool, "seed", 1, 0, INT64_MAX));
 }
 
-void read_autoscale(ServingReader& reader, const ConfigNode& pool, PoolSpec& spec) {
+// A GPU's share of the weights.
+Bytes weights_of(const DeployedPool& deployed) {
+    for (const MemoryItem& item : deployed.memory) {
+        if (item.name == "weights") return item.bytes;
+    }
+    return Bytes(0);
+}
+
+void read_autoscale(ServingReader& reader, const ConfigNode& pool, const DeployedPool& deployed,
+                    PoolSpec& spec) {
     const auto block = pool.find("autoscale");
     if (!block) return;
     Autoscale& rule = spec.autoscale;
@@ -156,6 +165,12 @@ void read_autoscale(ServingReader& reader, const ConfigNode& pool, PoolSpec& spe
     rule.waiting_above = reader.number(*block, "waiting_above", 4, 0, 1e6);
     rule.use_below = reader.number(*block, "use_below", 0.3, 0, 1);
     rule.startup = reader.duration(*block, "startup", to_sim_duration(Seconds(120)));
+    if (const auto storage = reader.quantity<BytesPerSecond>(*block, "storage_bandwidth")) {
+        const std::int64_t gpus =
+            std::min(deployed.gpus_per_engine(), deployed.engine.gpus_per_node());
+        const Bytes node = weights_of(deployed) * static_cast<double>(gpus);
+        rule.startup = rule.startup + to_sim_duration(node / *storage);
+    }
     if (rule.interval.ps <= 0) block->at("interval").fail("must be above 0");
     block->reject_unknown_keys();
 }
@@ -188,7 +203,7 @@ void read_pool(ServingReader& reader, const ConfigNode& block, const DeployedPoo
     read_acceptance(reader, block, engine.draft_tokens, spec);
     read_kv(reader, block, deployed, spec, block_tokens);
     read_router(reader, block, spec);
-    read_autoscale(reader, block, spec);
+    read_autoscale(reader, block, deployed, spec);
     block.reject_unknown_keys();
     for (const PoolSpec& before : reader.result.deployment.pools) {
         const std::int64_t most = before.autoscale.on ? before.autoscale.most : before.engines;

@@ -1,6 +1,9 @@
 // Routers, failures and autoscaling: timelines by hand.
+#include <unordered_set>
+
 #include <gtest/gtest.h>
 
+#include "serving/trace_reader.hpp"
 #include "serving_fixture.hpp"
 
 namespace orrery {
@@ -72,6 +75,34 @@ TEST(LowerTiers, AreLoadedFrom) {
     const ServingResult result = simulate_serving(spec, stream);
     EXPECT_EQ(result.hit_tokens, 128);
     EXPECT_EQ(result.end.ps, (1000 + 64 + 22) * kMillisecond);
+}
+
+// The first 500 conversations of Kimi's trace, one after the other with memory without end: hits
+// are the leading full blocks that came before, but for a prompt's last token. The twin is a set.
+TEST(LowerTiers, HitsOfARealTrace) {
+    const char* const kTrace = "scenarios/serving/traces/mooncake_conversation_500.jsonl.gz";
+    std::unordered_set<std::uint64_t> seen;
+    std::int64_t hits = 0, tokens = 0;
+    const RequestStream twin = mooncake_trace(kTrace);
+    while (const auto request = twin.next()) {
+        const auto full = static_cast<std::size_t>(request->prompt_tokens / 512);
+        const auto most = static_cast<std::size_t>((request->prompt_tokens - 1) / 512);
+        std::size_t found = 0;
+        while (found < most && seen.contains(request->blocks[found])) ++found;
+        hits += 512 * static_cast<std::int64_t>(found);
+        tokens += request->prompt_tokens;
+        for (std::size_t i = 0; i < full; ++i) seen.insert(request->blocks[i]);
+    }
+    LinearTimer timer = token_timer();
+    ClusterSpec spec = one_engine(timer);
+    spec.check = false;
+    spec.pools[0].group.kv = {.pages = 100'000, .page_tokens = 512, .block_tokens = 512};
+    spec.pools[0].group.policy.max_sequences = 1;
+    const ServingResult result = simulate_serving(spec, mooncake_trace(kTrace));
+    EXPECT_EQ(result.finished, 500);
+    EXPECT_EQ(result.hit_tokens, hits);
+    EXPECT_EQ(result.admitted_prompt_tokens, tokens);
+    EXPECT_GT(hits, tokens / 10);
 }
 
 // Of 150 prompt tokens a store outside has 100, 2 ms each.
