@@ -226,6 +226,12 @@ TEST(NcclCollective, ChoosesAndPrices) {
     asked.algorithm = FlowAlgorithm::nvls;
     asked.protocol = FlowProtocol::ll;
     EXPECT_THROW(answer(asked), InputError);
+    // Unequal messages take longer than equal ones, by the links; launch is in both.
+    FlowCollectiveRequest parts{.kind = FlowCollective::all_to_all, .bytes = Bytes(7e9)};
+    const double links = 7e9 / profile.nvlink_bandwidth.value.value();
+    parts.pattern = AllToAllPattern::unequal;
+    EXPECT_GT(to_seconds(answer(parts).result.time).value(), links * 1.02);
+    EXPECT_EQ(answer(parts).price.correction, 1);
     // send_recv of 1 GiB round a ring of eight: 3010.14 us.
     const FlowCollectiveRequest pairs{.kind = FlowCollective::send_recv,
                                       .bytes = Bytes(1073741824)};
