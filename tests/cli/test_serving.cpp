@@ -12,20 +12,6 @@ using testing::HasSubstr;
 
 const std::string kModel = "scenarios/models/deepseek_v3.json";
 
-ConfigNode json_of(std::vector<std::string> arguments) {
-    arguments.insert(arguments.end(), {"--format", "json"});
-    const ProcessResult result = run_orrery(arguments);
-    EXPECT_EQ(result.exit_code, 0) << result.error;
-    return ConfigNode::parse(result.out, "stdout");
-}
-
-void expect_refused(const std::vector<std::string>& arguments, const std::string& message) {
-    const ProcessResult result = run_orrery(arguments);
-    EXPECT_EQ(result.exit_code, 2);
-    EXPECT_THAT(result.error, HasSubstr(message));
-    EXPECT_EQ(result.out, "");
-}
-
 }  // namespace
 
 TEST(Serve, SaysWhatFits) {
