@@ -95,8 +95,15 @@ double run_p2p(RoutedNetwork& network, const FlowCollectiveRequest& request,
                                     .bytes = buffer});
     if (!price) return links;
     answer.price = *price;
-    if (nodes_of(request) > 1) return price->fixed + links;
-    if (all && request.pattern != AllToAllPattern::simultaneous) return links;
+    if (nodes_of(request) > 1) {
+        answer.price.moving = 0;
+        return price->fixed + links;
+    }
+    // Measured were equal messages, all at once: others take no less.
+    const double equal = (price->fixed + price->moving) * price->correction;
+    if (all && request.pattern != AllToAllPattern::simultaneous) {
+        return std::max(equal, price->fixed + links - latency);
+    }
     return (price->fixed + std::max(price->moving, links - latency)) * price->correction;
 }
 

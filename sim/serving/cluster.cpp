@@ -314,6 +314,9 @@ void Cluster::check() const {
     for (const Engine& engine : engines_) {
         for (const AttentionGroup& group : engine.groups) {
             group.check();
+            if (in_system_ == 0 && (group.cache().used_pages() != 0 || !group.idle())) {
+                throw std::logic_error("KV pages are held for requests that have ended");
+            }
             sequences += group.waiting() + group.running();
         }
     }
@@ -350,6 +353,7 @@ ServingResult Cluster::run() {
 
 ServingResult Cluster::result() {
     const SimTime end = now();
+    if (in_system_ == 0) check();
     ServingResult& r = result_;
     r.end = end;
     r.unfinished = in_system_;

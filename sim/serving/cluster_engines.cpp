@@ -86,7 +86,6 @@ void Cluster::fail(std::uint32_t failed) {
         if (placed && (s.engine == failed || s.next_engine == failed)) {
             if (s.next_engine != failed) engines_[s.next_engine].groups[s.next_group].cancel(i);
             s.next_engine = Sequence::kNone;
-            ++s.attempt;
             s.parts_left = 0;
             const bool waits = s.state == SequenceState::handing_over && s.engine != failed;
             if (waits) placeless_.push_back(i);

@@ -226,6 +226,11 @@ TEST(NcclCollective, ChoosesAndPrices) {
     asked.algorithm = FlowAlgorithm::nvls;
     asked.protocol = FlowProtocol::ll;
     EXPECT_THROW(answer(asked), InputError);
+    // Unequal messages take no less than equal ones.
+    FlowCollectiveRequest parts{.kind = FlowCollective::all_to_all, .bytes = Bytes(7e9)};
+    const SimDuration equal = answer(parts).result.time;
+    parts.pattern = AllToAllPattern::unequal;
+    EXPECT_GE(answer(parts).result.time, equal);
     // send_recv of 1 GiB round a ring of eight: 3010.14 us.
     const FlowCollectiveRequest pairs{.kind = FlowCollective::send_recv,
                                       .bytes = Bytes(1073741824)};
