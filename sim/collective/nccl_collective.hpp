@@ -6,8 +6,8 @@
 //   time of a stage = (fixed + max(moving, bytes on the links / their share) + local) correction
 //
 // Links' own latencies are part of `fixed`, as measured. nvls was not measured: its `fixed` is
-// NCCL's own latency, its bytes reach NCCL's share of the links' rate (nvlsEfficiency). send_recv and all_to_all run message by message; between nodes their links'
-// latency counts as well.
+// NCCL's own latency, its bytes reach NCCL's share of the links' rate (nvlsEfficiency). send_recv
+// and all_to_all run message by message; between nodes their links' latency counts as well.
 
 #include "collective/nccl_tuning.hpp"
 #include "collective/protocol_costs.hpp"

@@ -58,8 +58,7 @@ void Cluster::send(std::uint32_t index, double share) {
     Engine& source = engines_[s.engine];
     const PoolSpec& from = *pools_[source.pool].spec;
     // The token just given out is not in the cache.
-    const std::int64_t tokens =
-        s.state == SequenceState::handing_over ? s.target - 1 : s.target;
+    const std::int64_t tokens = s.state == SequenceState::handing_over ? s.target - 1 : s.target;
     const double bytes = share * handoff.bytes_per_token * static_cast<double>(tokens);
     if (handoff.network == nullptr) {
         SimTime& until = source.sending_until[s.group];

@@ -96,8 +96,7 @@ Scenario load_scenario(const fs::path& file, const std::vector<std::string>& set
     scenario.kind = kind.as_string();
     if (scenario.kind != "training" && scenario.kind != "serving" && scenario.kind != "iteration" &&
         scenario.kind != "expert_all_to_all") {
-        kind.fail(
-            "must be \"training\", \"serving\", \"iteration\" or \"expert_all_to_all\"");
+        kind.fail("must be \"training\", \"serving\", \"iteration\" or \"expert_all_to_all\"");
     }
     if (const auto text = scenario.document.find("description")) text->as_string();
     if (const auto block = scenario.document.find("published")) {

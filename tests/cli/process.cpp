@@ -7,9 +7,9 @@
 #include <sstream>
 
 #include <fcntl.h>
-#include <sys/wait.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace orrery {
