@@ -106,7 +106,8 @@ ResultTable setup_table(const ServingScenario& serving, const ServingResult& r) 
     row("cluster", serving.gpus() < serving.gpus_per_node()
                        ? fmt::format("{} of the {} GPUs of a node, {}", serving.gpus(),
                                      serving.gpus_per_node(), serving.accelerator.title)
-                       : fmt::format("{:g} nodes of {} {}", serving.nodes(),
+                       : fmt::format("{:g} {} of {} {}", serving.nodes(),
+                                     serving.nodes() == 1 ? "node" : "nodes",
                                      serving.gpus_per_node(), serving.accelerator.title));
     for (std::size_t p = 0; p < serving.engines.pools.size(); ++p) {
         const DeployedPool& pool = serving.engines.pools[p];

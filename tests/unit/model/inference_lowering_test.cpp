@@ -210,7 +210,7 @@ TEST(InferenceLowering, TensorParallelismDividesHeadsAndFeatures) {
 // 8 groups of 64 tokens, 8 experts a token, on 32 ranks: 8 x 64 x 8 / 32 = 128 rows a rank. With
 // packed rows, 8 experts of 16 rows each take 128 each.
 TEST(InferenceLowering, BalancedLoadByHand) {
-    const MoeSpec& moe = *test::deepseek_v3().layers.back().moe;
+    const MoeSpec moe = *test::deepseek_v3().layers.back().moe;
     InferencePlan plan{.tp = 4, .dp = 8, .ep = 32, .expert_layout = GroupLayout::masked};
     EXPECT_EQ(balanced_load(plan, moe, 64).experts, 8);
     EXPECT_EQ(balanced_load(plan, moe, 64).rows, 128);
