@@ -47,6 +47,11 @@ void judge(ServingResult& result) {
         return is(Verdict::overloaded, fmt::format("{} requests turned away: the queue was full",
                                                    result.rejected_queue_full));
     }
+    if (2 * result.rejected_too_long > result.arrived) {
+        return is(Verdict::overloaded,
+                  fmt::format("{} of {} requests turned away: longer than the KV cache",
+                              result.rejected_too_long, result.arrived));
+    }
     if (result.unfinished > 0) {
         return is(Verdict::overloaded,
                   fmt::format("{} requests under way at the time limit", result.unfinished));

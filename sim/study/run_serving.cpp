@@ -18,6 +18,9 @@ RunOutcome run_serving(const Scenario& scenario, const RunRequest& request) {
     }
     const auto start = std::chrono::steady_clock::now();
     const ServingResult simulated = simulate_serving(serving.deployment, serving.open_workload());
+    if (simulated.arrived == 0) {
+        scenario.document.at("workload").fail("must hold at least one request");
+    }
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
     RunOutcome outcome;
     outcome.result = serving_answer(scenario, serving, simulated);

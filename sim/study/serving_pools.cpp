@@ -161,6 +161,7 @@ void read_autoscale(ServingReader& reader, const ConfigNode& pool, const Deploye
     rule.on = true;
     rule.least = reader.integer(*block, "min", 1, 1, kMostEngines);
     rule.most = reader.integer(*block, "max", spec.engines, spec.engines, kMostEngines);
+    if (rule.least > rule.most) block->at("min").fail("must be at most max");
     rule.interval = reader.duration(*block, "interval", to_sim_duration(Seconds(30)));
     rule.waiting_above = reader.number(*block, "waiting_above", 4, 0, 1e6);
     rule.use_below = reader.number(*block, "use_below", 0.3, 0, 1);

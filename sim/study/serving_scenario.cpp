@@ -65,6 +65,9 @@ void read_failures(ServingReader& reader) {
     FailureSpec& failures = reader.result.deployment.failures;
     failures.mean_seconds_between =
         to_seconds(reader.duration(*block, "mean_time_between")).value();
+    if (block->find("mean_time_between") && failures.mean_seconds_between <= 0) {
+        block->at("mean_time_between").fail("must be above 0");
+    }
     failures.repair = reader.duration(*block, "repair", to_sim_duration(Seconds(300)));
     failures.detection = reader.duration(*block, "detection", to_sim_duration(Seconds(1)));
     failures.most_retries = reader.integer(*block, "most_retries", 10, 0, 1'000'000);
