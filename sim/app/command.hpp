@@ -69,5 +69,6 @@ void add_collective_command(CLI::App& app, CommandContext& context);
 void add_routing_command(CLI::App& app, CommandContext& context);
 void add_chain_command(CLI::App& app, CommandContext& context);
 void add_claims_command(CLI::App& app, CommandContext& context);
+void add_size_command(CLI::App& app, CommandContext& context);
 
 }  // namespace orrery

@@ -21,6 +21,7 @@ constexpr void (*kCommands[])(CLI::App&, CommandContext&) = {
     add_run_command,        add_compare_command,  add_validate_command, add_model_command,
     add_schedule_command,   add_operator_command, add_profile_command,  add_topology_command,
     add_collective_command, add_routing_command,  add_chain_command,    add_claims_command,
+    add_size_command,
 };
 
 constexpr int kBadInput = 2;

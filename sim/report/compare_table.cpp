@@ -7,6 +7,7 @@
 #include "report/format.hpp"
 #include "report/json_writer.hpp"
 #include "report/result_json.hpp"
+#include "report/table_csv.hpp"
 #include "report/text_table.hpp"
 
 namespace orrery {
@@ -104,13 +105,6 @@ std::string keys_line(const std::vector<CompareColumn>& columns) {
         text += fmt::format("{}{}", text.empty() ? "" : ", ", key);
     }
     return text;
-}
-
-std::string csv_field(const std::string& text) {
-    if (text.find_first_of(",\"\n") == std::string::npos) return text;
-    std::string quoted = "\"";
-    for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-    return quoted + "\"";
 }
 
 }  // namespace

@@ -201,6 +201,10 @@ void add_notes(RunResult& result, const ServingScenario& serving, const ServingR
     if (r.verdict != Verdict::stable) {
         result.notes.push_back(fmt::format("{}: {}.", to_string(r.verdict), r.verdict_reason));
     }
+    for (const std::string& missed : shortfalls(serving.promise, r)) {
+        if (missed.starts_with(to_string(r.verdict))) continue;
+        result.notes.push_back(fmt::format("The slo is missed: {}.", missed));
+    }
     if (r.rejected_too_long > 0) {
         result.notes.push_back(fmt::format(
             "{} requests were turned away: prompt and output do not fit into the KV cache of any "

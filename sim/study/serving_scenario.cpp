@@ -138,13 +138,8 @@ void read_handoff(ServingReader& reader) {
     const ClusterProfile& cluster = result.cluster;
     handoff.bandwidth = cluster.nic_bandwidth.value * cluster.nic_efficiency.value.value();
     if (block) block->reject_unknown_keys();
-    if (!shared) return;
-    ClusterProfile used = cluster;
-    const std::int64_t per_node = result.gpus_per_node();
-    used.nodes.value =
-        Ratio(static_cast<double>((most_gpus(result.deployment) + per_node - 1) / per_node));
-    result.network = std::make_unique<RoutedNetwork>(cluster_topology(used));
-    handoff.network = result.network.get();
+    result.shared_handoff = shared;
+    connect_handoff(result);
 }
 
 void check_size(ServingReader& reader) {
@@ -166,7 +161,27 @@ void read_slo(ServingReader& reader) {
     slo.ttft = reader.duration(*block, "ttft");
     slo.tpot = reader.duration(*block, "tpot");
     slo.e2e = reader.duration(*block, "e2e");
+    ServicePromise& promise = reader.result.promise;
+    promise.objectives = slo;
+    promise.attainment = reader.number(*block, "attainment", promise.attainment, 0, 1);
+    for (ServiceTarget target : service_targets()) {
+        const auto node = block->find(target.name);
+        if (!node) continue;
+        target.most = reader.duration(*block, target.name);
+        if (target.most.ps <= 0) node->fail("must be above 0");
+        promise.targets.push_back(target);
+    }
     block->reject_unknown_keys();
+}
+
+void connect_handoff(ServingScenario& serving) {
+    if (!serving.shared_handoff) return;
+    ClusterProfile used = serving.cluster;
+    const std::int64_t per_node = serving.gpus_per_node();
+    used.nodes.value =
+        Ratio(static_cast<double>((most_gpus(serving.deployment) + per_node - 1) / per_node));
+    serving.network = std::make_unique<RoutedNetwork>(cluster_topology(used));
+    serving.deployment.handoff.network = serving.network.get();
 }
 
 void read_deployment(ServingReader& reader) {

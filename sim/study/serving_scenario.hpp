@@ -11,6 +11,7 @@
 #include "core/run_result.hpp"
 #include "serving/cluster_spec.hpp"
 #include "serving/iteration_time.hpp"
+#include "serving/service_promise.hpp"
 #include "serving/timer_memo.hpp"
 #include "study/scenario.hpp"
 
@@ -25,8 +26,10 @@ struct ServingScenario {
     // By pool. The timers outlive the deployment that refers to them; moving keeps them in place.
     std::vector<std::unique_ptr<IterationTime>> timers;
     std::vector<std::unique_ptr<TimerMemo>> memos;  // in front of them
-    std::unique_ptr<RoutedNetwork> network;         // null: hand-overs do not share links
+    bool shared_handoff = false;                    // hand-overs share links
+    std::unique_ptr<RoutedNetwork> network;         // those links; else null
     ClusterSpec deployment;
+    ServicePromise promise;                        // "slo"
     std::function<RequestStream()> open_workload;  // from its beginning each time
     std::vector<std::filesystem::path> trace_files;
     std::string used;                 // JSON text
@@ -46,5 +49,12 @@ struct ServingScenario {
 // be, a trace whose first line is wrong.
 ServingScenario read_serving_scenario(const Scenario& scenario,
                                       const std::filesystem::path& profiles);
+
+// The network that hand-overs share, new and as large as the deployment; nothing where they share
+// none. Whoever simulates a deployment again needs a new one.
+void connect_handoff(ServingScenario& serving);
+// So many engines in each pool from now on, ranks, network and settings used included. The cluster
+// is taken to be large enough. Timers keep what they know.
+void resize(ServingScenario& serving, const std::vector<std::int64_t>& engines);
 
 }  // namespace orrery

@@ -1,0 +1,137 @@
+// orrery size SCENARIO: how many nodes a workload needs under its slo.
+#include <memory>
+#include <ostream>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "app/command.hpp"
+#include "app/output.hpp"
+#include "core/error.hpp"
+#include "core/unit_text.hpp"
+#include "report/input_hash.hpp"
+#include "report/result_json.hpp"
+#include "report/table_csv.hpp"
+#include "report/text_table.hpp"
+#include "study/size.hpp"
+
+namespace orrery {
+namespace {
+
+struct SizeOptions {
+    std::filesystem::path scenario;
+    std::vector<std::string> slo;
+    SizeRequest request;
+};
+
+// "ttft_p99=2s" to "slo.ttft_p99=2 s": the scenario's keys, the space before the unit left out.
+std::string slo_setting(const std::string& text) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+        throw InputError(fmt::format("--slo {}: must be KEY=VALUE such as ttft=2s", text));
+    }
+    std::string value = text.substr(equals + 1);
+    const std::size_t unit = value.find_first_not_of("0123456789.");
+    if (unit != std::string::npos && unit > 0 && value[unit] != ' ') value.insert(unit, " ");
+    return "slo." + text.substr(0, equals + 1) + value;
+}
+
+void write_files(const SizeAnswer& answer, const std::string& json, const CommandContext& context) {
+    write_out(context, "result.json", json);
+    for (const ResultTable& table : answer.result.breakdown) {
+        if (table.name == "sizes") write_out(context, "size.csv", table_csv(table));
+    }
+    if (answer.best) write_out(context, "scenario.json", answer.result.used + "\n");
+}
+
+// The table of sizes without the percentiles that a screen has no room for.
+ResultTable narrowed(const ResultTable& table) {
+    ResultTable narrow{table.name, table.title, {}, {}};
+    narrow.rows.resize(table.rows.size());
+    for (std::size_t c = 0; c < table.columns.size(); ++c) {
+        const std::string& name = table.columns[c].name;
+        const bool time = name.ends_with("_mean") || name.ends_with("_p50") ||
+                          name.ends_with("_p90") || name.starts_with("itl_") ||
+                          name.starts_with("e2e_");
+        if (time) continue;
+        narrow.columns.push_back(table.columns[c]);
+        for (std::size_t r = 0; r < table.rows.size(); ++r) {
+            narrow.rows[r].push_back(table.rows[r][c]);
+        }
+    }
+    return narrow;
+}
+
+// The answer, what was tried, and what the size that will do achieves.
+std::string render(const SizeAnswer& answer, const TerminalStyle& style) {
+    const RunResult& result = answer.result;
+    std::string text = toned(result.scenario, Tone::bold, style.color) + "\n";
+    for (const ResultTable& table : result.breakdown) {
+        const std::string part =
+            render_breakdown(table.name == "sizes" ? narrowed(table) : table, style);
+        if (!part.empty()) text += (table.name == "setup" ? "" : "\n") + part;
+    }
+    if (answer.best) text += "\n" + render_metrics(result, style);
+    text += render_notes(result, style) + render_sources(result, style);
+    return text + fmt::format("\n  {} replayed in {}\n",
+                              answer.tried.size() == 1
+                                  ? "1 size"
+                                  : fmt::format("{} sizes", answer.tried.size()),
+                              format_quantity(result.wall_seconds, "s", 3));
+}
+
+void run(SizeOptions& options, CommandContext& context) {
+    check_out_dir(context);
+    std::vector<std::string> sets = context.sets;
+    for (const std::string& text : options.slo) sets.push_back(slo_setting(text));
+    const Scenario scenario = load_scenario(options.scenario, sets);
+    options.request.profiles = context.profile_dir(options.scenario);
+    ProgressLine progress(context);
+    options.request.progress = [&progress](const std::string& text) { progress.show(text); };
+    SizeAnswer answer = size_scenario(scenario, options.request);
+    answer.result.program = context.program;
+    hash_inputs(answer.result);
+    write_missing_shapes(context, answer.result.missing_shapes);
+    progress.clear();
+    const std::string json = result_json(answer.result);
+    write_files(answer, json, context);
+    if (context.format == OutputFormat::json) {
+        context.out << json;
+    } else {
+        context.out << render(answer, terminal_style(context));
+    }
+    context.exit_code = answer.best ? 0 : 1;
+}
+
+}  // namespace
+
+void add_size_command(CLI::App& app, CommandContext& context) {
+    CLI::App* command = app.add_subcommand(
+        "size", "Find the fewest nodes that hold a serving scenario's slo (exit code 1: none)");
+    auto options = std::make_shared<SizeOptions>();
+    command->add_option("scenario", options->scenario, "Scenario file, JSON")
+        ->required()
+        ->type_name("SCENARIO");
+    command
+        ->add_option("--slo", options->slo,
+                     "What must be kept: ttft=2s, tpot=50ms, e2e=60s of each request, "
+                     "attainment=99% of them, ttft_p99=2s and the like (may be repeated)")
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false)
+        ->take_all();
+    command->add_option("--nodes", options->request.most_nodes, "At most so many nodes (64)")
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{100'000}))
+        ->type_name("N");
+    command
+        ->add_option("--pool", options->request.pools,
+                     "Engines to choose from in a pool, as prefill=1..8 or decode=2")
+        ->type_name("POOL=LEAST..MOST")
+        ->allow_extra_args(false)
+        ->take_all();
+    command->add_flag("--every", options->request.every,
+                      "Replay every size up to the answer, take nothing for granted");
+    add_scenario_options(*command, context);
+    command->callback([options, &context] { run(*options, context); });
+}
+
+}  // namespace orrery
