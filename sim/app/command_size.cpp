@@ -1,4 +1,5 @@
-// orrery size SCENARIO: how many nodes a workload needs under its slo.
+// orrery size SCENARIO: how many nodes a workload needs under its slo; with --pareto, throughput
+// against interactivity of one or more deployments.
 #include <memory>
 #include <ostream>
 
@@ -13,14 +14,16 @@
 #include "report/result_json.hpp"
 #include "report/table_csv.hpp"
 #include "report/text_table.hpp"
+#include "study/pareto.hpp"
 #include "study/size.hpp"
 
 namespace orrery {
 namespace {
 
 struct SizeOptions {
-    std::filesystem::path scenario;
+    std::vector<std::filesystem::path> scenarios;
     std::vector<std::string> slo;
+    bool pareto = false;
     SizeRequest request;
 };
 
@@ -81,11 +84,17 @@ std::string render(const SizeAnswer& answer, const TerminalStyle& style) {
 }
 
 void run(SizeOptions& options, CommandContext& context) {
+    if (options.scenarios.size() > 1) {
+        throw InputError(
+            fmt::format("{}: one scenario is sized at a time; several go with "
+                        "--pareto",
+                        options.scenarios[1].string()));
+    }
     check_out_dir(context);
     std::vector<std::string> sets = context.sets;
     for (const std::string& text : options.slo) sets.push_back(slo_setting(text));
-    const Scenario scenario = load_scenario(options.scenario, sets);
-    options.request.profiles = context.profile_dir(options.scenario);
+    const Scenario scenario = load_scenario(options.scenarios.front(), sets);
+    options.request.profiles = context.profile_dir(scenario.file);
     ProgressLine progress(context);
     options.request.progress = [&progress](const std::string& text) { progress.show(text); };
     SizeAnswer answer = size_scenario(scenario, options.request);
@@ -103,13 +112,47 @@ void run(SizeOptions& options, CommandContext& context) {
     context.exit_code = answer.best ? 0 : 1;
 }
 
+void run_pareto(const SizeOptions& options, CommandContext& context) {
+    if (!options.slo.empty() || options.request.every || !options.request.pools.empty()) {
+        throw InputError("--pareto: goes without --slo, --pool and --every");
+    }
+    check_out_dir(context);
+    std::vector<Scenario> scenarios;
+    for (const auto& file : options.scenarios) {
+        scenarios.push_back(load_scenario(file, context.sets));
+    }
+    ProgressLine progress(context);
+    progress.show("pricing iterations ...");
+    RunResult result = pareto_front(scenarios, context.profile_dir(scenarios.front().file)).result;
+    result.program = context.program;
+    hash_inputs(result);
+    progress.clear();
+    const std::string json = result_json(result);
+    write_out(context, "result.json", json);
+    for (const ResultTable& table : result.breakdown) {
+        if (table.name == "points") write_out(context, "pareto.csv", table_csv(table));
+    }
+    if (context.format == OutputFormat::json) {
+        context.out << json;
+        return;
+    }
+    const TerminalStyle style = terminal_style(context);
+    context.out << toned(result.scenario, Tone::bold, style.color) << '\n';
+    for (const ResultTable& table : result.breakdown) {
+        const std::string part = table.name == "points" ? "" : render_breakdown(table, style);
+        if (!part.empty()) context.out << (table.name == "setup" ? "" : "\n") << part;
+    }
+    context.out << render_notes(result, style) << render_sources(result, style);
+}
+
 }  // namespace
 
 void add_size_command(CLI::App& app, CommandContext& context) {
     CLI::App* command = app.add_subcommand(
         "size", "Find the fewest nodes that hold a serving scenario's slo (exit code 1: none)");
     auto options = std::make_shared<SizeOptions>();
-    command->add_option("scenario", options->scenario, "Scenario file, JSON")
+    command
+        ->add_option("scenario", options->scenarios, "Scenario file, JSON; several with --pareto")
         ->required()
         ->type_name("SCENARIO");
     command
@@ -130,8 +173,12 @@ void add_size_command(CLI::App& app, CommandContext& context) {
         ->take_all();
     command->add_flag("--every", options->request.every,
                       "Replay every size up to the answer, take nothing for granted");
+    command->add_flag("--pareto", options->pareto,
+                      "Throughput against interactivity at a steady load, a point a batch limit");
     add_scenario_options(*command, context);
-    command->callback([options, &context] { run(*options, context); });
+    command->callback([options, &context] {
+        options->pareto ? run_pareto(*options, context) : run(*options, context);
+    });
 }
 
 }  // namespace orrery

@@ -53,7 +53,26 @@ TEST(SizeCommand, ExitsWithOneWhereNoSizeWillDo) {
     EXPECT_THAT(result.out, HasSubstr("no size: slo = 1.000 ms (time per output token)"));
 }
 
+// Two deployments: the front, the others, and every point in a table.
+TEST(SizeCommand, DrawsTheParetoFront) {
+    const TemporaryDir dir;
+    const ProcessResult result = run_orrery({"size", "scenarios/serving/deepseek_v3_h200_8.json",
+                                             "scenarios/serving/deepseek_v3_h800_tp16.json",
+                                             "--pareto", "--out", (dir / "out").string()});
+    EXPECT_EQ(result.exit_code, 0) << result.error;
+    for (const char* text : {"tokens/s a user at", "B         deepseek_v3_h800_tp16: ",
+                             "The front: nothing else is better in both", "Dominated"}) {
+        EXPECT_THAT(result.out, HasSubstr(text));
+    }
+    EXPECT_THAT(read_text(dir / "out/pareto.csv"),
+                HasSubstr("deployment,sequences,a user [tokens/s],a GPU [tokens/s],step [s],"));
+    EXPECT_EQ(ConfigNode::load(dir / "out/result.json").at("kind").as_string(), "pareto");
+}
+
 TEST(SizeCommand, RefusesBadInput) {
+    expect_refused({"size", kChat, kChat}, "one scenario is sized at a time");
+    expect_refused({"size", kChat, "--pareto", "--every"}, "--pareto: goes without --slo");
+
     expect_refused(few({"--slo", "ttft"}), "--slo ttft: must be KEY=VALUE such as ttft=2s");
     expect_refused(few({"--slo", "colour=2s"}), "slo.colour");
     expect_refused(few({"--slo", "ttft=2kg"}), "slo.ttft = \"2 kg\": must be");
