@@ -33,6 +33,10 @@ double largest(const std::vector<double>& values) {
     return *std::max_element(values.begin(), values.end());
 }
 
+std::int64_t most(const std::vector<std::int64_t>& counts) {
+    return *std::max_element(counts.begin(), counts.end());
+}
+
 }  // namespace
 
 std::string_view to_string(ExpertMode mode) {
@@ -101,21 +105,24 @@ ExpertTime ExpertAllToAll::normal(const ExpertTraffic& traffic,
                                   const ExpertTransfer& transfer) const {
     const ForwardedLoads loads = forwarded_loads(traffic);
     const double payload = transfer.payload.value();
-    const double forwarded =
-        as_double(*std::max_element(loads.forwarded.begin(), loads.forwarded.end()));
+    const double forwarded = as_double(most(loads.forwarded));
     ExpertTime result;
     result.sms = transfer.sms;
-    const double nic =
-        as_double(loads.nic.most()) * payload / (costs_.nic_efficiency.value.value() * nic_);
-    const double nvlink = as_double(loads.nvlink.most()) * payload /
-                          (costs_.nvlink_efficiency.value.value() * nvlink_);
+    const double nic_rate = costs_.nic_efficiency.value.value() * nic_;
+    const double nvlink_rate = costs_.nvlink_efficiency.value.value() * nvlink_;
+    const double nic = as_double(loads.nic.most()) * payload / nic_rate;
+    const double nvlink = as_double(loads.nvlink.most()) * payload / nvlink_rate;
     const double rate = (transfer.dispatch ? costs_.sm_dispatch : costs_.sm_combine).value.value();
     const double sm = forwarded * 2 * payload / (transfer.sms * rate);
     result.nic = Seconds(nic);
     result.nvlink = Seconds(nvlink);
     result.sm = Seconds(sm);
+    result.stages = {as_double(most(loads.nic.sent)) * payload / nic_rate,
+                     as_double(most(loads.nic.received)) * payload / nic_rate,
+                     as_double(most(loads.nvlink.sent)) * payload / nvlink_rate,
+                     as_double(most(loads.nvlink.received)) * payload / nvlink_rate, sm};
     const double inside = std::max(nvlink, sm);
-    double time = std::max(nic, inside) + costs_.overlap_loss.value.value() * std::min(nic, inside);
+    double time = flight(ExpertMode::normal, result.stages, traffic.nodes(), 1);
     result.limit = nic > inside ? "NIC" : nvlink >= sm ? "NVLink" : "SMs";
     if (transfer.version == ExpertVersion::v2025_02 && traffic.nodes() > 1) {
         std::int64_t most = 0;
@@ -151,7 +158,23 @@ ExpertTime ExpertAllToAll::low_latency(const ExpertTraffic& traffic,
         result.nvlink = std::max(result.nvlink, Seconds(nvlink));
     }
     result.limit = result.nic > result.nvlink ? "NIC" : "NVLink";
+    result.stages.nic_sent = as_double(most(loads.nic.sent)) * message;
+    result.stages.nic_received = as_double(most(loads.nic.received)) * message;
+    result.stages.nvlink_sent = as_double(most(loads.nvlink.sent)) * payload / nvlink_;
+    result.stages.nvlink_received = as_double(most(loads.nvlink.received)) * payload / nvlink_;
     return result;
+}
+
+double ExpertAllToAll::flight(ExpertMode mode, const ExpertStages& s, std::int32_t nodes,
+                              double fullest) const {
+    const double nic = std::max(fullest * s.nic_sent, s.nic_received);
+    if (mode == ExpertMode::low_latency) {
+        return std::max({nic, fullest * s.nvlink_sent, s.nvlink_received});
+    }
+    const double forwarder = 1 + (fullest - 1) / as_double(nodes);
+    const double inside =
+        std::max({forwarder * s.nvlink_sent, s.nvlink_received, forwarder * s.forwarded});
+    return std::max(nic, inside) + costs_.overlap_loss.value.value() * std::min(nic, inside);
 }
 
 Seconds ExpertAllToAll::notify(const ExpertTraffic& traffic) const {

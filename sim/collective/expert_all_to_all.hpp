@@ -22,6 +22,11 @@
 //   n[r] the larger of what rank r sends and receives. Buffers take the worst case, so no rank
 //   waits for another's data; a rank's own kernel is what DeepEP prints.
 //
+// One rank with f times the tokens of each of the others to send (flight()), their mean in the
+// traffic: what it sends takes f times as long, so does what combine brings back to it; a node's
+// forwarder has it as one of N senders, (N - 1 + f) / N times as long; what arrives for experts
+// stays.
+//
 // Bandwidth as DeepEP prints it: normal across nodes (token, node) pairs, own node included, inside
 // a node tokens received, own included, low_latency tokens x top_k; times p over time, a rank's
 // mean.
@@ -59,11 +64,25 @@ struct ExpertTransfer {
     bool dispatch = true;
 };
 
+// Seconds that each way takes alone on its slowest rank; low latency: nothing forwarded.
+struct ExpertStages {
+    double nic_sent = 0, nic_received = 0, nvlink_sent = 0, nvlink_received = 0, forwarded = 0;
+    ExpertStages operator+(const ExpertStages& o) const {
+        return {nic_sent + o.nic_sent, nic_received + o.nic_received, nvlink_sent + o.nvlink_sent,
+                nvlink_received + o.nvlink_received, forwarded + o.forwarded};
+    }
+    ExpertStages operator*(double f) const {
+        return {f * nic_sent, f * nic_received, f * nvlink_sent, f * nvlink_received,
+                f * forwarded};
+    }
+};
+
 struct ExpertTime {
     Seconds time;               // a rank's kernel: of all (normal), the ranks' mean (low latency)
     Seconds slowest;            // of the ranks
     std::vector<double> ranks;  // s, each rank's kernel
     Seconds nic, nvlink, sm;    // each stage alone, on its slowest rank
+    ExpertStages stages;        // the same by direction
     BytesPerSecond bandwidth;   // as DeepEP counts it
     std::string limit;          // "NIC", "NVLink", "SMs", "staging"
     std::int32_t sms = 0;       // held while it runs
@@ -88,6 +107,10 @@ class ExpertAllToAll {
     // and the last to arrive has sent to it.
     ExpertTimeline timeline(const ExpertTraffic& traffic, const ExpertTransfer& transfer,
                             const std::vector<double>& arrivals) const;
+    // Seconds that data moves, without latencies and barriers, where one rank has `fullest` times
+    // the tokens of the others to send. `nodes` that the group spans.
+    double flight(ExpertMode mode, const ExpertStages& stages, std::int32_t nodes,
+                  double fullest) const;
     // Counts to every rank and a barrier, with all arrived: two crossings of each link.
     Seconds notify(const ExpertTraffic& traffic) const;
     const ClusterProfile& cluster() const { return cluster_; }

@@ -118,6 +118,14 @@ void lower_inference_experts(InferenceBuilder& b, const ModelSpec& model, const 
     }
 }
 
+std::vector<Operator> lower_routed_experts(const ModelSpec& model, const LayerSpec& layer,
+                                           const InferencePlan& plan, std::int64_t tokens,
+                                           const ExpertLoad& load) {
+    InferenceBuilder b(model, plan, tokens);
+    lower_inference_experts(b, model, *layer.moe, plan, load, tokens);
+    return b.take();
+}
+
 InferenceLayer lower_inference_layer(const ModelSpec& model, const LayerSpec& layer,
                                      const InferencePlan& plan, const InferenceBatch& batch,
                                      const AttentionForms& forms, const ExpertLoad& load) {

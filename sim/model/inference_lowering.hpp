@@ -95,6 +95,10 @@ InferenceLayer lower_inference_layer(const ModelSpec& model, const LayerSpec& la
                                      const InferencePlan& plan, const InferenceBatch& batch,
                                      const AttentionForms& forms, const ExpertLoad& load);
 
+// Routed experts of an MoE layer alone; `tokens` of each attention group.
+std::vector<Operator> lower_routed_experts(const ModelSpec& model, const LayerSpec& layer,
+                                           const InferencePlan& plan, std::int64_t tokens,
+                                           const ExpertLoad& load);
 // Core attention alone, and what only its form needs: of the prompts, and of decoding.
 std::vector<Operator> lower_prefill_core(const LayerSpec& layer, const InferencePlan& plan,
                                          const InferenceBatch& batch, AttentionForm form);

@@ -250,14 +250,11 @@ void Cluster::begin_iterations() {
 void Cluster::begin(std::uint32_t index) {
     Engine& engine = engines_[index];
     Pool& pool = pools_[engine.pool];
-    SimDuration longest{};
     std::int64_t prompts = 0, decode = 0;
     for (AttentionGroup& group : engine.groups) {
         const Iteration& iteration = group.begin(now());
-        if (iteration.prefill_tokens + iteration.decode_sequences == 0) continue;
         prompts += iteration.prefill_tokens;
         decode += iteration.decode_tokens;
-        longest = std::max(longest, pool.spec->timer.time(iteration));
     }
     if (prompts + decode == 0) {
         std::optional<SimTime> ready;
@@ -273,9 +270,9 @@ void Cluster::begin(std::uint32_t index) {
         return;
     }
     const BatchPolicy& policy = pool.spec->group.policy;
-    const SimDuration cpu = cpu_times_[engine.pool];
+    const SimDuration gpu = pool.spec->timer.time(together(engine)), cpu = cpu_times_[engine.pool];
     const SimDuration period =
-        policy.cpu_overlapped ? std::max(longest, cpu) : SimDuration{longest.ps + cpu.ps};
+        policy.cpu_overlapped ? std::max(gpu, cpu) : SimDuration{gpu.ps + cpu.ps};
     const SimTime end = now() + std::max(period, SimDuration{1});
     engine.in_flight = true;
     engine.begun = now();
@@ -286,6 +283,33 @@ void Cluster::begin(std::uint32_t index) {
     if (spec_.handoff.layer_wise && pool.spec->role == EngineRole::prefill) {
         start_layer_wise(engine, end);
     }
+}
+
+// What the groups compute together in the iteration they have begun.
+EngineIteration Cluster::together(const Engine& engine) const {
+    EngineIteration result;
+    std::int64_t sum = 0, busy = 0;
+    for (const AttentionGroup& group : engine.groups) {
+        const std::int64_t tokens = group.iteration().tokens();
+        if (tokens == 0) continue;
+        if (++busy == 1) result.slowest = group.iteration();
+        sum += tokens;
+        result.fullest_tokens = std::max(result.fullest_tokens, tokens);
+        result.prompts = result.prompts || group.iteration().prefill_tokens > 0;
+    }
+    const auto groups = static_cast<std::int64_t>(engine.groups.size());
+    result.mean_tokens = (sum + groups - 1) / groups;
+    if (busy < 2) return result;
+    SimDuration longest{-1};
+    for (const AttentionGroup& group : engine.groups) {
+        const Iteration& iteration = group.iteration();
+        if (iteration.tokens() == 0) continue;
+        const SimDuration own = pools_[engine.pool].spec->timer.own_time(iteration, result.prompts);
+        if (own <= longest) continue;
+        longest = own;
+        result.slowest = iteration;
+    }
+    return result;
 }
 
 // Brings the engine's share of its pool's sums up to date.

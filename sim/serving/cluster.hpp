@@ -76,6 +76,7 @@ class Cluster {
     void finish(std::uint32_t sequence);
     void begin_iterations();
     void begin(std::uint32_t engine);
+    EngineIteration together(const Engine& engine) const;
     void count(Engine& engine);
     void check() const;
     ServingResult result();

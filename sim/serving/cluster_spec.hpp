@@ -21,14 +21,22 @@ class AnyTimer {
     AnyTimer() = default;
     template <IterationTimer T>
     requires(!std::same_as<T, AnyTimer>) explicit AnyTimer(T& timer)
-        : object_(&timer), call_([](void* object, const Iteration& iteration) {
+        : object_(&timer),
+          time_([](void* object, const EngineIteration& iteration) {
               return static_cast<T*>(object)->time(iteration);
+          }),
+          own_time_([](void* object, const Iteration& group, bool prompts) {
+              return static_cast<T*>(object)->own_time(group, prompts);
           }) {}
-    SimDuration time(const Iteration& iteration) const { return call_(object_, iteration); }
+    SimDuration time(const EngineIteration& iteration) const { return time_(object_, iteration); }
+    SimDuration own_time(const Iteration& group, bool prompts) const {
+        return own_time_(object_, group, prompts);
+    }
 
   private:
     void* object_ = nullptr;
-    SimDuration (*call_)(void*, const Iteration&) = nullptr;
+    SimDuration (*time_)(void*, const EngineIteration&) = nullptr;
+    SimDuration (*own_time_)(void*, const Iteration&, bool) = nullptr;
 };
 
 // round_robin   one after the other

@@ -45,6 +45,7 @@ ExpertPace::ExpertPace(const EngineSpec& spec, const MoeSpec& moe, bool low_late
       plan_(plan_for(spec.plan, low_latency)),
       low_latency_(low_latency),
       slots_(moe.experts + spec.routing.redundant) {
+    if (plan_.all_to_all()) network_.emplace(spec.cluster);
     if (!plan_.all_to_all() || spec.routing.redundant + (spec.routing.eplb ? 1 : 0) == 0) return;
     const std::int64_t ranks = plan_.ep;
     for (std::int64_t layer = 0; layer < spec.routing.layers; ++layer) {
@@ -78,6 +79,8 @@ ExpertPaceAt& ExpertPaceAt::operator+=(const ExpertPaceAt& other) {
     notify += other.notify;
     dispatch_bytes += other.dispatch_bytes;
     combine_bytes += other.combine_bytes;
+    dispatch_stages = dispatch_stages + other.dispatch_stages;
+    combine_stages = combine_stages + other.combine_stages;
     return *this;
 }
 
@@ -88,7 +91,20 @@ ExpertPaceAt ExpertPaceAt::operator*(double factor) const {
           &result.kernel, &result.notify, &result.dispatch_bytes, &result.combine_bytes}) {
         *value *= factor;
     }
+    result.dispatch_stages = dispatch_stages * factor;
+    result.combine_stages = combine_stages * factor;
     return result;
+}
+
+ExpertPace::Longer ExpertPace::uneven(const ExpertPaceAt& mean, double fullest) const {
+    if (!network_ || fullest <= 1) return {};
+    const ExpertMode mode = low_latency_ ? ExpertMode::low_latency : ExpertMode::normal;
+    const auto nodes = narrow(std::max<std::int64_t>(1, plan_.ep / spec_.gpus_per_node()));
+    const auto longer = [&](const ExpertStages& stages) {
+        return network_->flight(mode, stages, nodes, fullest) -
+               network_->flight(mode, stages, nodes, 1);
+    };
+    return {longer(mean.dispatch_stages), longer(mean.combine_stages)};
 }
 
 ExpertPaceAt ExpertPace::at(std::int64_t tokens) {
@@ -133,14 +149,15 @@ double ExpertPace::rows_of_slowest(const ExpertTraffic& traffic, double scale) c
 }
 
 void ExpertPace::price(ExpertPaceAt& sum, const ExpertTraffic& traffic, double scale) const {
-    const ExpertAllToAll network(spec_.cluster);
     const ExpertMode mode = low_latency_ ? ExpertMode::low_latency : ExpertMode::normal;
     const double barrier = low_latency_ ? spec_.cluster.expert_costs->barrier.value.value() : 0;
     for (const bool dispatch : {true, false}) {
         const Bytes payload = expert_payload(mode, dispatch, spec_.model.hidden);
         ExpertTransfer transfer{mode, ExpertVersion::v2025_06, scale * payload,
                                 spec_.communication_sms, dispatch};
-        const ExpertTime time = network.time(traffic, transfer);
+        const ExpertTime time = network_->time(traffic, transfer);
+        ExpertStages& stages = dispatch ? sum.dispatch_stages : sum.combine_stages;
+        stages = stages + time.stages;
         (dispatch ? sum.dispatch : sum.combine) += time.slowest.value() - barrier;
         sum.origin = weakest(sum.origin, time.origin);
         // One copy on the token's side and one a rank on the other, read and written there.
@@ -148,7 +165,7 @@ void ExpertPace::price(ExpertPaceAt& sum, const ExpertTraffic& traffic, double s
         (dispatch ? sum.dispatch_bytes : sum.combine_bytes) +=
             copies * scale * payload.value() * static_cast<double>(traffic.tokens);
     }
-    sum.notify += network.notify(traffic).value();
+    sum.notify += network_->notify(traffic).value();
     sum.kernel += barrier / 2;
 }
 

@@ -9,8 +9,12 @@
 // of a micro-batch drawn apart from the one that is priced. Balanced routing spreads each token
 // over as many nodes as its gate lets it reach, as the expert-parallel kernels' own benchmarks do:
 // with fewer nodes than gate groups, nodes take the groups' place.
+//
+// Attention groups of unequal load: experts and transfers are the mean group's, and uneven() says
+// how much longer the fullest group's tokens take to be sent and to come back.
 
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "collective/expert_all_to_all.hpp"
@@ -26,6 +30,7 @@ struct ExpertPaceAt {
     double kernel = 0;                 // s, low latency: each kernel that sends or receives
     double notify = 0;                 // s, normal: counts exchanged before
     double dispatch_bytes = 0, combine_bytes = 0;  // device memory read + written, B
+    ExpertStages dispatch_stages, combine_stages;
     Origin origin = Origin::derived;
     ExpertPaceAt& operator+=(const ExpertPaceAt& other);
     ExpertPaceAt operator*(double factor) const;
@@ -36,6 +41,11 @@ class ExpertPace {
     ExpertPace(const EngineSpec& spec, const MoeSpec& moe, bool low_latency);
     // `tokens` of each attention group.
     ExpertPaceAt at(std::int64_t tokens);
+    // Seconds longer in flight where one group has `fullest` times the others' tokens; 0 at 1.
+    struct Longer {
+        double dispatch = 0, combine = 0;
+    };
+    Longer uneven(const ExpertPaceAt& mean, double fullest) const;
 
   private:
     const ExpertPaceAt& drawn(std::int64_t tokens);
@@ -49,6 +59,7 @@ class ExpertPace {
     MoeSpec moe_;
     InferencePlan plan_;  // with the layout of the mode
     bool low_latency_;
+    std::optional<ExpertAllToAll> network_;  // where the plan has all-to-alls
     std::int64_t slots_;
     std::map<std::int64_t, ExpertPlacement> placements_;                      // by layer
     std::map<std::pair<std::int64_t, std::int64_t>, ExpertTraffic> traffic_;  // layer, tokens

@@ -11,7 +11,6 @@ namespace {
 
 constexpr int kTokenPoints = 8;  // of an axis, an octave
 constexpr int kCorePoints = 3;
-constexpr int kTwoBatchPoints = 8;
 constexpr double kNoContext = 256;  // added to contexts: near 0 their ratio hardly changes
 constexpr double kCoreFloor = 5e-6;
 
@@ -21,9 +20,15 @@ InferenceBatch to_batch(const Iteration& it) {
 }
 
 std::int64_t half(std::int64_t n) { return (n + 1) / 2; }
+// Of an odd number of prompts one is cut: both halves read its context, the second one the first
+// half's keys as well.
 InferenceBatch half_of(const InferenceBatch& b) {
-    return {half(b.prefill_tokens),  half(b.prefill_sequences), half(b.prefill_pairs),
-            half(b.prefill_context), half(b.decode_sequences),  half(b.decode_tokens),
+    std::int64_t context = b.prefill_context;
+    if (b.prefill_sequences % 2 == 1) {
+        context += (b.prefill_context + b.prefill_tokens / 2) / b.prefill_sequences;
+    }
+    return {half(b.prefill_tokens), half(b.prefill_sequences), half(b.prefill_pairs),
+            half(context),          half(b.decode_sequences),  half(b.decode_tokens),
             half(b.decode_context)};
 }
 
@@ -65,22 +70,60 @@ IterationTime::IterationTime(EngineSpec spec, std::shared_ptr<const OperatorTime
                        : std::make_shared<const OperatorTimeModel>(spec_->accelerator)),
       costs_(*spec_, *compute_) {}
 
-Regime IterationTime::regime_of(const Iteration& it) const {
-    return it.prefill_tokens > 0 ? Regime::prefill : Regime::decode;
+IterationTime::Load IterationTime::Load::with(const InferenceBatch& part) const {
+    const auto all = static_cast<double>(batch.tokens()), some = static_cast<double>(part.tokens());
+    return {part, some, mean * some / all, fullest * some / all};
+}
+
+IterationTime::Load IterationTime::load_of(const EngineIteration& it) const {
+    const auto number = [](std::int64_t n) { return static_cast<double>(n); };
+    Load load{to_batch(it.slowest), number(it.slowest.tokens()), number(it.mean_tokens),
+              number(it.fullest_tokens)};
+    if (!spec_->plan.all_to_all()) load.mean = load.fullest = load.tokens;
+    return load;
+}
+
+// Groups that never meet each run as what they are.
+Regime IterationTime::regime_of(const Iteration& slowest, bool prompts) const {
+    const bool together = spec_->plan.all_to_all();
+    return slowest.prefill_tokens > 0 || (together && prompts) ? Regime::prefill : Regime::decode;
+}
+
+bool IterationTime::low_latency(std::size_t kind, Regime regime) const {
+    return costs_.kinds()[kind].layer.moe && spec_->plan.all_to_all() && regime == Regime::decode &&
+           spec_->low_latency_decode;
 }
 
 bool IterationTime::may_overlap(const InferenceBatch& batch) const {
-    return spec_->overlap != Overlap::none && spec_->plan.all_to_all() && batch.tokens() >= 2 &&
-           batch.prefill_sequences + batch.decode_sequences >= 2;
+    return spec_->overlap != Overlap::none && spec_->plan.all_to_all() &&
+           batch.prefill_tokens + batch.decode_sequences >= 2;
 }
 
-LinearTimes IterationTime::linear(std::size_t kind, Regime regime, double tokens, bool overlapped,
-                                  bool exact) {
-    if (exact) return costs_.linear(kind, regime, std::llround(std::ceil(tokens)), overlapped);
-    const std::array cells{step_cell(tokens)};
-    return read_lattice(cells, [&](const std::array<std::int64_t, 1>& at) {
-        return costs_.linear(kind, regime, at[0], overlapped);
+LinearTimes IterationTime::own(std::size_t kind, Regime regime, double tokens, bool overlapped,
+                               bool exact) {
+    if (exact) return costs_.own(kind, regime, std::llround(std::ceil(tokens)), overlapped);
+    return read_lattice(std::array{step_cell(tokens)}, [&](const std::array<std::int64_t, 1>& at) {
+        return costs_.own(kind, regime, at[0], overlapped);
     });
+}
+
+LinearTimes IterationTime::linear(std::size_t kind, Regime regime, const Load& load,
+                                  bool overlapped, bool exact) {
+    LinearTimes result = own(kind, regime, load.tokens, overlapped, exact);
+    if (!costs_.kinds()[kind].layer.moe) return result;
+    const std::int64_t mean = std::llround(std::ceil(load.mean));
+    if (exact) {
+        result += costs_.experts(kind, regime, mean, overlapped);
+    } else {
+        result += read_lattice(std::array{step_cell(load.mean)},
+                               [&](const std::array<std::int64_t, 1>& at) {
+                                   return costs_.experts(kind, regime, at[0], overlapped);
+                               });
+    }
+    const ExpertPace::Longer longer = costs_.uneven(kind, regime, mean, load.fullest / load.mean);
+    result.dispatch += longer.dispatch;
+    result.combine += longer.combine;
+    return result;
 }
 
 // FLOPs and bytes of core attention over peak rates: what its time is read in proportion to.
@@ -178,163 +221,145 @@ PhaseTime IterationTime::core(std::size_t kind, const InferenceBatch& batch, Reg
     return sum;
 }
 
-MoeLayerTimes IterationTime::moe_layer(const Iteration& iteration, bool of_half) {
-    InferenceBatch batch = to_batch(iteration);
-    const Regime regime = regime_of(iteration);
-    const bool overlapped = of_half && may_overlap(batch);
-    if (of_half) batch = half_of(batch);
+MoeLayerTimes IterationTime::moe_layer(const EngineIteration& iteration, bool of_half) {
+    Load load = load_of(iteration);
+    const Regime regime = regime_of(iteration.slowest, iteration.prompts);
+    const bool overlapped = of_half && may_overlap(load.batch);
+    if (of_half) load = load.with(half_of(load.batch));
     for (std::size_t kind = 0; kind < costs_.kinds().size(); ++kind) {
         if (!costs_.kinds()[kind].layer.moe) continue;
-        return layer_times(
-            linear(kind, regime, static_cast<double>(batch.tokens()), overlapped, true),
-            core(kind, batch, regime, overlapped, true),
-            regime == Regime::decode && spec_->low_latency_decode);
+        return layer_times(linear(kind, regime, load, overlapped, true),
+                           core(kind, load.batch, regime, overlapped, true),
+                           regime == Regime::decode && spec_->low_latency_decode);
     }
     return {};
 }
 
 double IterationTime::core_kernel(const Iteration& iteration, bool of_half, std::size_t e) {
     InferenceBatch batch = to_batch(iteration);
-    const Regime regime = regime_of(iteration);
+    const Regime regime = regime_of(iteration, false);
     const bool overlapped = of_half && may_overlap(batch);
     if (of_half) batch = half_of(batch);
     return costs_.core_kernel(costs_.kinds().size() - 1, batch, regime, overlapped).seconds[e];
 }
 
-double IterationTime::half_layer(const Iteration& iteration) {
+double IterationTime::half_layer(const EngineIteration& iteration) {
     const MoeLayerTimes times = moe_layer(iteration, true);
     constexpr std::int64_t kFew = 4, kMany = 24;
     return (moe_layers_time(times, kMany, 2) - moe_layers_time(times, kFew, 2)) /
            static_cast<double>(2 * (kMany - kFew));
 }
 
-double IterationTime::layers_single(const InferenceBatch& batch, Regime regime, bool exact) {
-    const auto tokens = static_cast<double>(batch.tokens());
+double IterationTime::layers_single(const Load& load, Regime regime, bool exact) {
     double sum = 0;
     for (std::size_t kind = 0; kind < costs_.kinds().size(); ++kind) {
         const LayerKind& layers = costs_.kinds()[kind];
         if (layers.count == 0) continue;
-        const bool low = layers.layer.moe && spec_->plan.all_to_all() && regime == Regime::decode &&
-                         spec_->low_latency_decode;
-        const MoeLayerTimes times = layer_times(linear(kind, regime, tokens, false, exact),
-                                                core(kind, batch, regime, false, exact), low);
+        const MoeLayerTimes times =
+            layer_times(linear(kind, regime, load, false, exact),
+                        core(kind, load.batch, regime, false, exact), low_latency(kind, regime));
         sum += static_cast<double>(layers.count) * single_layer(times);
     }
     return sum;
 }
 
-double IterationTime::two_batch_table(std::size_t kind, Regime regime, double tokens, double core) {
-    // Core attention in steps of 0.1 us.
-    const std::array cells{step_cell(tokens), axis_cell(core * 1e7, kTwoBatchPoints)};
-    const bool low = regime == Regime::decode && spec_->low_latency_decode;
-    return read_lattice(cells, [&](const std::array<std::int64_t, 2>& at) {
-        const auto [it, added] = two_batch_.try_emplace({kind, regime, at[0], at[1]});
-        if (added) {
-            const PhaseTime time =
-                scaled(environments_of_core(kind, regime), static_cast<double>(at[1]) * 1e-7);
-            it->second =
-                moe_layers_time(layer_times(costs_.linear(kind, regime, at[0], true), time, low),
-                                costs_.kinds()[kind].count, 2);
-        }
-        return it->second;
-    });
-}
-
-double IterationTime::layers_two(const InferenceBatch& batch, Regime regime, bool exact) {
-    const InferenceBatch part = half_of(batch);
-    const bool low = regime == Regime::decode && spec_->low_latency_decode;
+double IterationTime::layers_two(const Load& load, Regime regime, bool exact) {
+    const Load part = load.with(half_of(load.batch));
     double sum = 0;
     for (std::size_t kind = 0; kind < costs_.kinds().size(); ++kind) {
         const LayerKind& layers = costs_.kinds()[kind];
         if (layers.count == 0) continue;
         if (!layers.layer.moe) {
-            const double tokens = static_cast<double>(batch.tokens());
             sum += static_cast<double>(layers.count) *
-                   single_layer(layer_times(linear(kind, regime, tokens, false, exact),
-                                            core(kind, batch, regime, false, exact), false));
+                   single_layer(layer_times(linear(kind, regime, load, false, exact),
+                                            core(kind, load.batch, regime, false, exact), false));
             continue;
         }
-        const PhaseTime attention = core(kind, part, regime, true, exact);
-        if (exact) {
-            const LinearTimes times = costs_.linear(kind, regime, part.tokens(), true);
-            sum += moe_layers_time(layer_times(times, attention, low), layers.count, 2);
-        } else {
-            sum += two_batch_table(kind, regime, static_cast<double>(batch.tokens()) / 2,
-                                   attention.alone());
-        }
+        PhaseTime attention = core(kind, part.batch, regime, true, exact);
+        if (!exact) attention = scaled(environments_of_core(kind, regime), attention.alone());
+        const MoeLayerTimes times = layer_times(linear(kind, regime, part, true, exact), attention,
+                                                low_latency(kind, regime));
+        sum += exact ? moe_layers_time(times, layers.count, 2)
+                     : quick_moe_layers_time(times, layers.count, 2);
     }
     return sum;
 }
 
+template <class Cost>
+double IterationTime::outside_table(int what, Regime regime, double x, bool exact,
+                                    const Cost& cost) {
+    if (x <= 0) return 0;
+    if (exact) return cost(std::llround(std::ceil(x)));
+    return read_lattice(std::array{axis_cell(x, kTokenPoints)},
+                        [&](const std::array<std::int64_t, 1>& at) {
+                            const auto [it, added] = outside_.try_emplace({what, regime, at[0]});
+                            if (added) it->second = cost(at[0]);
+                            return it->second;
+                        });
+}
+
+double IterationTime::head(Regime regime, double rows, bool exact) {
+    return outside_table(0, regime, rows, exact,
+                         [&](std::int64_t n) { return costs_.head(regime, n); });
+}
+
 // Embedding, head, MTP module and messages.
-double IterationTime::outside(const InferenceBatch& batch, Regime regime, IterationParts& parts,
-                              bool exact) {
-    const auto read = [&](int what, double x, const auto& cost) {
-        if (x <= 0) return 0.0;
-        if (exact) return cost(std::llround(std::ceil(x)));
-        return read_lattice(
-            std::array{axis_cell(x, kTokenPoints)}, [&](const std::array<std::int64_t, 1>& at) {
-                const auto [it, added] = outside_.try_emplace({what, regime, at[0]});
-                if (added) it->second = cost(at[0]);
-                return it->second;
-            });
-    };
-    const auto head = [&](double rows) {
-        return read(0, rows, [&](std::int64_t n) { return costs_.head(regime, n); });
-    };
-    const auto tokens = static_cast<double>(batch.tokens());
-    parts.head = head(static_cast<double>(batch.sampled()));
-    parts.other = read(1, tokens, [&](std::int64_t n) { return costs_.embedding(regime, n); });
+double IterationTime::outside(const Load& load, Regime regime, IterationParts& parts, bool exact) {
+    const InferenceBatch& batch = load.batch;
+    parts.head = head(regime, static_cast<double>(batch.sampled()), exact);
+    parts.other = outside_table(1, regime, load.tokens, exact,
+                                [&](std::int64_t n) { return costs_.embedding(regime, n); });
     if (spec_->plan.pp > 1) {
         parts.other += static_cast<double>(spec_->plan.pp - 1) *
-                       read(2, tokens, [&](std::int64_t n) { return costs_.send(n); });
+                       outside_table(2, regime, load.tokens, exact,
+                                     [&](std::int64_t n) { return costs_.send(n); });
     }
     if (!costs_.has_mtp_kind()) return parts.head + parts.other;
     const std::size_t kind = costs_.kinds().size() - 1;
-    InferenceBatch draft = batch;
+    Load draft = load;
     for (std::int64_t pass = 0; pass < spec_->draft_tokens; ++pass) {
-        const auto T = static_cast<double>(draft.tokens());
-        if (T == 0) break;
-        const bool low =
-            spec_->plan.all_to_all() && regime == Regime::decode && spec_->low_latency_decode;
-        parts.mtp += read(3, T, [&](std::int64_t n) { return costs_.mtp_front(regime, n); });
-        parts.mtp += single_layer(layer_times(linear(kind, regime, T, false, exact),
-                                              core(kind, draft, regime, false, exact), low));
-        parts.mtp += head(static_cast<double>(draft.decode_sequences + draft.prefill_sequences));
-        draft = {.decode_sequences = batch.decode_sequences,
-                 .decode_tokens = batch.decode_sequences,
-                 .decode_context = batch.decode_context};
+        if (draft.tokens == 0) break;
+        parts.mtp += outside_table(3, regime, draft.tokens, exact,
+                                   [&](std::int64_t n) { return costs_.mtp_front(regime, n); });
+        parts.mtp += single_layer(layer_times(linear(kind, regime, draft, false, exact),
+                                              core(kind, draft.batch, regime, false, exact),
+                                              low_latency(kind, regime)));
+        const std::int64_t rows = draft.batch.decode_sequences + draft.batch.prefill_sequences;
+        parts.mtp += head(regime, static_cast<double>(rows), exact);
+        draft = load.with({.decode_sequences = batch.decode_sequences,
+                           .decode_tokens = batch.decode_sequences,
+                           .decode_context = batch.decode_context});
     }
     return parts.head + parts.other + parts.mtp;
 }
 
 // Kernels that the CPU launches one by one.
-double IterationTime::launches(std::int64_t tokens, Regime regime, bool two, bool exact) {
+double IterationTime::launches(double tokens, Regime regime, bool two, bool exact) {
     if (regime == Regime::decode) return 0;
     double sum = 0;
     for (std::size_t kind = 0; kind < costs_.kinds().size(); ++kind) {
         const LayerKind& layers = costs_.kinds()[kind];
         const double batches = two && layers.layer.moe ? 2 : 1;
         sum += batches * static_cast<double>(layers.count) *
-               linear(kind, regime, static_cast<double>(tokens), false, exact).launches;
+               own(kind, regime, tokens, false, exact).launches;
     }
     return sum;
 }
 
-IterationParts IterationTime::work_out(const Iteration& iteration, bool exact) {
-    const InferenceBatch batch = to_batch(iteration);
+IterationParts IterationTime::work_out(const EngineIteration& iteration, bool exact) {
+    const Load load = load_of(iteration);
     IterationParts parts;
-    if (batch.tokens() == 0) return parts;
-    const Regime regime = regime_of(iteration);
-    const double around = outside(batch, regime, parts, exact);
-    const bool can = may_overlap(batch);
+    if (load.tokens == 0) return parts;
+    const Regime regime = regime_of(iteration.slowest, iteration.prompts);
+    const double around = outside(load, regime, parts, exact);
+    const bool can = may_overlap(load.batch);
     parts.layers = 0;
     if (!can || spec_->overlap == Overlap::automatic) {
-        parts.layers = layers_single(batch, regime, exact);
+        parts.layers = layers_single(load, regime, exact);
         parts.single = parts.layers + around;
     }
     if (can) {
-        const double two = layers_two(batch, regime, exact);
+        const double two = layers_two(load, regime, exact);
         parts.two_batch = two + around;
         if (parts.single == 0 || parts.two_batch < parts.single) {
             parts.overlapped = true;
@@ -342,8 +367,8 @@ IterationParts IterationTime::work_out(const Iteration& iteration, bool exact) {
         }
     }
     parts.total = parts.overlapped ? parts.two_batch : parts.single;
-    const double host = spec_->launch_time.value.value() *
-                        launches(batch.tokens(), regime, parts.overlapped, exact);
+    const double host =
+        spec_->launch_time.value.value() * launches(load.tokens, regime, parts.overlapped, exact);
     if (host > parts.total) {
         parts.launch_bound = true;
         parts.total = host;
@@ -351,15 +376,33 @@ IterationParts IterationTime::work_out(const Iteration& iteration, bool exact) {
     return parts;
 }
 
-SimDuration IterationTime::time(const Iteration& iteration) {
+SimDuration IterationTime::own_time(const Iteration& group, bool prompts) {
+    const Load load = load_of(group);
+    if (load.tokens == 0) return {};
+    const Regime regime = regime_of(group, prompts);
+    double sum = head(regime, static_cast<double>(load.batch.sampled()), false);
+    for (std::size_t kind = 0; kind < costs_.kinds().size(); ++kind) {
+        const bool drafts = costs_.has_mtp_kind() && kind + 1 == costs_.kinds().size();
+        const std::int64_t layers = drafts ? spec_->draft_tokens : costs_.kinds()[kind].count;
+        const LinearTimes times = spec_->plan.all_to_all()
+                                      ? own(kind, regime, load.tokens, false, false)
+                                      : linear(kind, regime, load, false, false);
+        sum += static_cast<double>(layers) *
+               (times.in.alone() + core(kind, load.batch, regime, false, false).alone() +
+                times.out.alone() + times.mlp.alone() + times.experts.alone());
+    }
+    return to_sim_duration(Seconds(sum));
+}
+
+SimDuration IterationTime::time(const EngineIteration& iteration) {
     return to_sim_duration(Seconds(work_out(iteration, false).total));
 }
 
-SimDuration IterationTime::direct(const Iteration& iteration) {
+SimDuration IterationTime::direct(const EngineIteration& iteration) {
     return to_sim_duration(Seconds(work_out(iteration, true).total));
 }
 
-IterationParts IterationTime::parts(const Iteration& iteration) {
+IterationParts IterationTime::parts(const EngineIteration& iteration) {
     const IterationParts result = work_out(iteration, true);
     costs_.prices().check_all_priced();
     return result;

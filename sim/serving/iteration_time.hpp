@@ -3,11 +3,14 @@
 //
 //   t = embedding + sum over layers + head + MTP + messages between stages
 //
-// T = tokens of the iteration in an attention group, c = core attention of one layer (its prompts'
-// and its decoding's, each in the cheaper form).
-//   one batch          layer = in(T) + c + out(T) + MoE(T), all-to-alls exposed (overlap.hpp)
+// T = tokens of the slowest attention group, c = its core attention of one layer (its prompts' and
+// its decoding's, each in the cheaper form), M and F = tokens of the mean and of the fullest group
+// (iteration.hpp).
+//   one batch          layer = in(T) + c + out(T) + shared(T) + experts(M), all-to-alls exposed,
+//                      dispatch and combine (M, F) (overlap.hpp)
 //   two micro-batches  MoE layers with an all-to-all: replayed with halves of the batch; others run
-//                      with the whole batch
+//                      with the whole batch; a prompt is cut where that evens the halves, as
+//                      SGLang's two_batch_overlap.py does (two-chunk split)
 //   draft_tokens       an MTP module runs behind the layers: first over all tokens of the
 //   iteration,
 //                      then once more a further draft over the sequences that decode
@@ -15,13 +18,20 @@
 // With pp > 1 an iteration's time is the way of its batch through all stages; pp batches are under
 // way at once, so a full pipeline ends one every time() / pp.
 //
-// time() reads lazily filled tables: kernels that depend on T between the steps of tiles, core
-// attention over (sequences, query length, context) as a ratio to its roofline, two micro-batches
-// over (T, c). direct() works everything out for the iteration itself; a test holds the two
-// together.
+// Where experts are inside a group (ep <= tp) groups do not meet: its experts have its own tokens.
 //
-// Left out: groups of unequal load (the caller takes the longest), the CPU between iterations, KV
-// transfers, and paging in of weights.
+// time() reads lazily filled tables: kernels that depend on T or M between the steps of tiles, core
+// attention over (sequences, query length, context) as a ratio to its roofline; two micro-batches
+// are run from these (quick_moe_layers_time). direct() works everything out for the iteration
+// itself, two micro-batches as events; a test holds the two together.
+//
+// Groups of unequal load, assumed: all cut their batch in two where the slowest does, the smallest
+// into empty halves if need be; halves have the same shares of M and F as of T; a compute kernel
+// beside an all-to-all is slowed as if all groups had the tokens it runs on; where an engine has
+// several expert-parallel groups, each has the engine's mean. Routing's own imbalance comes on top
+// (expert_pace.hpp).
+//
+// Left out: the CPU between iterations, KV transfers, and paging in of weights.
 
 #include <array>
 #include <map>
@@ -50,16 +60,18 @@ class IterationTime {
     explicit IterationTime(EngineSpec spec,
                            std::shared_ptr<const OperatorTimeModel> compute = nullptr);
 
-    SimDuration time(const Iteration& iteration);
-    SimDuration direct(const Iteration& iteration);
-    IterationParts parts(const Iteration& iteration);  // as direct()
+    SimDuration time(const EngineIteration& iteration);
+    SimDuration direct(const EngineIteration& iteration);
+    IterationParts parts(const EngineIteration& iteration);  // as direct()
+    // Layers and output head on the group's own tokens, as one batch with nothing beside.
+    SimDuration own_time(const Iteration& group, bool prompts);
     // One MoE layer (kind with experts) of a batch, or of half of it.
-    MoeLayerTimes moe_layer(const Iteration& iteration, bool half);
-    // Seconds of its core attention kernels, without what goes with their form, in environment e of
-    // KernelPrices; and of a micro-batch in a MoE layer with the other one beside it: the mean
-    // distance of attention kernels.
+    MoeLayerTimes moe_layer(const EngineIteration& iteration, bool half);
+    // Seconds of a group's core attention kernels, without what goes with their form, in
+    // environment e of KernelPrices; and of a micro-batch in a MoE layer with the other one beside
+    // it: the mean distance of attention kernels.
     double core_kernel(const Iteration& iteration, bool half, std::size_t e);
-    double half_layer(const Iteration& iteration);
+    double half_layer(const EngineIteration& iteration);
 
     const EngineSpec& spec() const { return *spec_; }
     LayerCosts& costs() { return costs_; }
@@ -68,26 +80,37 @@ class IterationTime {
 
   private:
     using Cores = std::array<std::int64_t, 4>;
-    Regime regime_of(const Iteration& it) const;
+    // The slowest group's batch beside the mean's and the fullest's tokens.
+    struct Load {
+        InferenceBatch batch;
+        double tokens = 0, mean = 0, fullest = 0;
+        Load with(const InferenceBatch& part) const;  // mean and fullest in proportion
+    };
+    Load load_of(const EngineIteration& it) const;
+    Regime regime_of(const Iteration& slowest, bool prompts) const;
     bool may_overlap(const InferenceBatch& batch) const;
-    double layers_single(const InferenceBatch& batch, Regime regime, bool exact);
-    double layers_two(const InferenceBatch& batch, Regime regime, bool exact);
-    double outside(const InferenceBatch& batch, Regime regime, IterationParts& parts, bool exact);
-    double launches(std::int64_t tokens, Regime regime, bool two, bool exact);
-    LinearTimes linear(std::size_t kind, Regime regime, double tokens, bool overlapped, bool exact);
+    bool low_latency(std::size_t kind, Regime regime) const;
+    double layers_single(const Load& load, Regime regime, bool exact);
+    double layers_two(const Load& load, Regime regime, bool exact);
+    double outside(const Load& load, Regime regime, IterationParts& parts, bool exact);
+    double head(Regime regime, double rows, bool exact);
+    double launches(double tokens, Regime regime, bool two, bool exact);
+    template <class Cost>
+    double outside_table(int what, Regime regime, double x, bool exact, const Cost& cost);
+    LinearTimes own(std::size_t kind, Regime regime, double tokens, bool overlapped, bool exact);
+    LinearTimes linear(std::size_t kind, Regime regime, const Load& load, bool overlapped,
+                       bool exact);
     PhaseTime core(std::size_t kind, const InferenceBatch& batch, Regime regime, bool overlapped,
                    bool exact);
     double core_ratio(std::size_t kind, Regime regime, bool decode, const Cores& at);
     double core_roofline(std::size_t kind, const InferenceBatch& batch, bool decode) const;
-    double two_batch_table(std::size_t kind, Regime regime, double tokens, double core);
     PhaseTime environments_of_core(std::size_t kind, Regime regime);
-    IterationParts work_out(const Iteration& iteration, bool exact);
+    IterationParts work_out(const EngineIteration& iteration, bool exact);
 
     std::unique_ptr<const EngineSpec> spec_;
     std::shared_ptr<const OperatorTimeModel> compute_;
     LayerCosts costs_;
     std::map<std::tuple<std::size_t, Regime, bool, Cores>, double> core_ratios_;
-    std::map<std::tuple<std::size_t, Regime, std::int64_t, std::int64_t>, double> two_batch_;
     std::map<std::pair<std::size_t, Regime>, PhaseTime> core_environments_;
     std::map<std::tuple<int, Regime, std::int64_t>, double> outside_;
 };

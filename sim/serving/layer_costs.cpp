@@ -62,10 +62,13 @@ Seconds LayerCosts::gap(Regime regime) const {
     return regime == Regime::decode ? spec_.graph_gap.value : spec_.accelerator.launch_gap.value;
 }
 
+ExpertPace& LayerCosts::pace_of(std::size_t kind, Regime regime) {
+    return paces_.try_emplace({kind, regime}, spec_, *kinds_[kind].layer.moe, low_latency(regime))
+        .first->second;
+}
+
 ExpertPaceAt LayerCosts::pace(std::size_t kind, Regime regime, std::int64_t tokens) {
-    const auto [it, added] =
-        paces_.try_emplace({kind, regime}, spec_, *kinds_[kind].layer.moe, low_latency(regime));
-    return it->second.at(tokens);
+    return pace_of(kind, regime).at(tokens);
 }
 
 PhaseConditions LayerCosts::conditions(std::size_t kind, Regime regime, std::int64_t tokens,
@@ -82,34 +85,21 @@ PhaseConditions LayerCosts::conditions(std::size_t kind, Regime regime, std::int
     return result;
 }
 
-LinearTimes LayerCosts::linear(std::size_t kind, Regime regime, std::int64_t tokens,
-                               bool overlapped) {
+LinearTimes LayerCosts::own(std::size_t kind, Regime regime, std::int64_t tokens, bool overlapped) {
     tokens = std::max<std::int64_t>(1, tokens);
-    const auto [it, added] = linear_.try_emplace({kind, regime, tokens, overlapped});
+    const auto [it, added] = own_.try_emplace({kind, regime, tokens, overlapped});
     if (!added) return it->second;
-    const LayerSpec& layer = kinds_[kind].layer;
     const InferencePlan plan = plan_for(spec_.plan, low_latency(regime));
-    ExpertLoad load;
-    LinearTimes& result = it->second;
-    if (layer.moe) {
-        const ExpertPaceAt at = pace(kind, regime, tokens);
-        load = at.load;
-        if (plan.all_to_all()) {
-            result.dispatch = at.dispatch + at.notify;
-            result.combine = at.combine + at.notify;
-            result.kernel = at.kernel;
-            prices_.note("expert all-to-all", "collective/expert_all_to_all.hpp", at.origin, 0);
-        }
-    }
-    // Core attention apart: one token of decoding stands in and is left out.
+    // Core attention apart: one token of decoding stands in and is left out, as are experts.
     InferenceBatch batch;
     batch.decode_tokens = batch.decode_sequences = batch.decode_context = tokens;
-    const InferenceLayer lowered = lower_inference_layer(spec_.model, layer, plan, batch, {}, load);
+    const InferenceLayer lowered =
+        lower_inference_layer(spec_.model, kinds_[kind].layer, plan, batch, {}, {});
     const PhaseConditions at = conditions(kind, regime, tokens, overlapped);
+    LinearTimes& result = it->second;
     result.in = prices_.price(lowered.attention_in, at);
     result.out = prices_.price(lowered.attention_out, at);
     result.mlp = prices_.price(lowered.mlp, at);
-    result.experts = prices_.price(lowered.experts, at);
     std::int64_t launches = 0;
     for (const auto* list : {&lowered.attention_in, &lowered.core, &lowered.attention_out,
                              &lowered.mlp, &lowered.experts}) {
@@ -117,6 +107,35 @@ LinearTimes LayerCosts::linear(std::size_t kind, Regime regime, std::int64_t tok
     }
     result.launches = static_cast<double>(launches + (lowered.all_to_all ? 4 : 0));
     return result;
+}
+
+LinearTimes LayerCosts::experts(std::size_t kind, Regime regime, std::int64_t tokens,
+                                bool overlapped) {
+    const LayerSpec& layer = kinds_[kind].layer;
+    if (!layer.moe) return {};
+    tokens = std::max<std::int64_t>(1, tokens);
+    const auto [it, added] = experts_.try_emplace({kind, regime, tokens, overlapped});
+    if (!added) return it->second;
+    const InferencePlan plan = plan_for(spec_.plan, low_latency(regime));
+    const ExpertPaceAt pace = this->pace(kind, regime, tokens);
+    LinearTimes& result = it->second;
+    if (plan.all_to_all()) {
+        result.dispatch = pace.dispatch + pace.notify;
+        result.combine = pace.combine + pace.notify;
+        result.kernel = pace.kernel;
+        prices_.note("expert all-to-all", "collective/expert_all_to_all.hpp", pace.origin, 0);
+    }
+    result.experts =
+        prices_.price(lower_routed_experts(spec_.model, layer, plan, tokens, pace.load),
+                      conditions(kind, regime, tokens, overlapped));
+    return result;
+}
+
+ExpertPace::Longer LayerCosts::uneven(std::size_t kind, Regime regime, std::int64_t mean,
+                                      double fullest) {
+    if (fullest <= 1 || !kinds_[kind].layer.moe) return {};
+    ExpertPace& pace = pace_of(kind, regime);
+    return pace.uneven(pace.at(std::max<std::int64_t>(1, mean)), fullest);
 }
 
 PhaseTime LayerCosts::prefill_core(std::size_t kind, const InferenceBatch& batch, bool overlapped) {

@@ -1,7 +1,8 @@
 #pragma once
 // Costs of an engine's layers, worked out by lowering and pricing. A layer's kernels but core
-// attention depend on the tokens of the iteration alone; core attention depends on sequences and
-// their lengths. So a layer is two tables, read apart and added.
+// attention depend on tokens alone: those of the group (own), and those of the engine's mean group
+// (routed experts and all-to-alls); core attention depends on sequences and their lengths. So a
+// layer is three tables, read apart and added.
 
 #include <map>
 #include <tuple>
@@ -23,7 +24,7 @@ struct LayerKind {
 };
 std::vector<LayerKind> layer_kinds(const ModelSpec& model);
 
-// A layer without core attention.
+// Parts of a layer without core attention.
 struct LinearTimes {
     PhaseTime in, out, mlp, experts;
     double dispatch = 0, combine = 0;  // s in flight; normal: with the exchange of counts
@@ -40,8 +41,12 @@ class LayerCosts {
     const std::vector<LayerKind>& kinds() const { return kinds_; }  // the last one is MTP's, if any
     bool has_mtp_kind() const { return has_mtp_; }
 
-    // `overlapped`: GEMMs leave the normal all-to-all's SMs (two micro-batches).
-    LinearTimes linear(std::size_t kind, Regime regime, std::int64_t tokens, bool overlapped);
+    // `overlapped`: GEMMs leave the normal all-to-all's SMs (two micro-batches). What runs on a
+    // group's own tokens; routed experts and all-to-alls of groups with this many tokens each
+    // (nothing in a dense layer); and what these take longer where the fullest group has more.
+    LinearTimes own(std::size_t kind, Regime regime, std::int64_t tokens, bool overlapped);
+    LinearTimes experts(std::size_t kind, Regime regime, std::int64_t tokens, bool overlapped);
+    ExpertPace::Longer uneven(std::size_t kind, Regime regime, std::int64_t mean, double fullest);
     // Core attention in the cheaper form, with what only that form needs. All environments.
     PhaseTime prefill_core(std::size_t kind, const InferenceBatch& batch, bool overlapped);
     PhaseTime decode_core(std::size_t kind, const InferenceBatch& batch, Regime regime,
@@ -64,6 +69,7 @@ class LayerCosts {
     bool low_latency(Regime regime) const {
         return regime == Regime::decode && spec_.low_latency_decode;
     }
+    ExpertPace& pace_of(std::size_t kind, Regime regime);
     PhaseConditions conditions(std::size_t kind, Regime regime, std::int64_t tokens,
                                bool overlapped);
     Seconds gap(Regime regime) const;
@@ -74,7 +80,7 @@ class LayerCosts {
     std::vector<LayerKind> kinds_;
     bool has_mtp_ = false;
     std::map<std::pair<std::size_t, Regime>, ExpertPace> paces_;
-    std::map<std::tuple<std::size_t, Regime, std::int64_t, bool>, LinearTimes> linear_;
+    std::map<std::tuple<std::size_t, Regime, std::int64_t, bool>, LinearTimes> own_, experts_;
 };
 
 }  // namespace orrery

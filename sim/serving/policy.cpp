@@ -30,8 +30,7 @@ PolicyKind sglang_like() {
             "still to come is kept free, falling from 0.7 to 0.7 x 0.14 over 600 decode steps and "
             "reset when a sequence is retracted; radix cache; CPU work overlapped (v0.4)",
             "longest-prefix order, mixed chunks, the cap of 4,096 on a request's expected output, "
-            "the ratio after a retraction computed from the batch, idle batches of other "
-            "data-parallel ranks while one prefills",
+            "the ratio after a retraction computed from the batch",
             "SGLang server arguments (chunked_prefill_size, schedule_conservativeness) and "
             "scheduler constants; lmsys.org/blog/2024-12-04-sglang-v0-4"};
 }

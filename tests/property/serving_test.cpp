@@ -43,7 +43,8 @@ RequestStream tree_stream(std::uint64_t seed, std::int64_t requests) {
 
 // Iterations take whole multiples of 10 ms: ties are the rule.
 struct GridTimer {
-    SimDuration time(const Iteration& it) {
+    SimDuration time(const EngineIteration& it) { return own_time(it.slowest, it.prompts); }
+    SimDuration own_time(const Iteration& it, bool) {
         return {10 * kMillisecond * (1 + it.prefill_tokens / 200)};
     }
 };

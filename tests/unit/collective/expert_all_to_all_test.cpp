@@ -153,6 +153,53 @@ TEST(ExpertAllToAll, LowLatencyRanksDiffer) {
 
 // Normal: all begin when the last has arrived and counts have crossed twice: 5 ms + 14.06 us. Low
 // latency: rank 3 is last at 5 ms, the others are done one exchange after it, having waited.
+// Two nodes, one sender with twice the others' tokens: NIC 2 x 4 = 8 (even: 5), inside max(1.5 x 2,
+// 3, 1.5 x 2) = 3, of which a quarter shows. Four times: NIC 16, forwarders 2.5 x 2 = 5. Low
+// latency: the largest of all ways.
+TEST(ExpertAllToAll, AFullSenderByHand) {
+    const ExpertAllToAll a2a(cluster());
+    const ExpertStages s{
+        .nic_sent = 4, .nic_received = 5, .nvlink_sent = 2, .nvlink_received = 3, .forwarded = 2};
+    EXPECT_DOUBLE_EQ(a2a.flight(ExpertMode::normal, s, 2, 1), 5 + 0.75);
+    EXPECT_DOUBLE_EQ(a2a.flight(ExpertMode::normal, s, 2, 2), 8 + 0.75);
+    EXPECT_DOUBLE_EQ(a2a.flight(ExpertMode::normal, s, 2, 4), 16 + 1.25);
+    EXPECT_DOUBLE_EQ(a2a.flight(ExpertMode::low_latency, s, 2, 1), 5);
+    EXPECT_DOUBLE_EQ(a2a.flight(ExpertMode::low_latency, s, 2, 2), 8);
+}
+
+// Eight nodes of eight ranks; every rank sends 64 tokens to each rank, each to its node for itself.
+ExpertTraffic everywhere(int first_rank_times) {
+    ExpertTraffic t;
+    t.ranks = 64;
+    t.ranks_per_node = 8;
+    t.tokens = 64;
+    t.top_k = 64;
+    t.selections.assign(64 * 64, 64);
+    t.node_pairs.assign(64 * 8, 64);
+    for (std::size_t i = 0; i < 64; ++i) t.selections[i] *= first_rank_times;
+    for (std::size_t i = 0; i < 8; ++i) t.node_pairs[i] *= first_rank_times;
+    t.rank_pairs = t.selections;
+    t.slot_rows.assign(64, 64 * 64);
+    return t;
+}
+
+// The formula against the traffic itself where rank 0 sends three times as much as the others. The
+// mean is 66 tokens: 3 x 64 / 66 of it and others below it, which the formula takes to be at it.
+TEST(ExpertAllToAll, AFullSenderIsNearItsTraffic) {
+    const ExpertAllToAll a2a(cluster());
+    for (const ExpertMode mode : {ExpertMode::normal, ExpertMode::low_latency}) {
+        const ExpertTransfer transfer{.mode = mode, .payload = Bytes(1e6), .sms = 20};
+        const ExpertTime even = a2a.time(everywhere(1), transfer);
+        const ExpertTime uneven = a2a.time(everywhere(3), transfer);
+        const double around =
+            even.slowest.value() - a2a.flight(mode, even.stages, 8, 1);  // latencies, barrier
+        const double by_formula = a2a.flight(mode, even.stages * (66.0 / 64), 8, 3 * 64 / 66.0);
+        EXPECT_GE(by_formula, uneven.slowest.value() - around - 1e-12);
+        EXPECT_NEAR(by_formula, uneven.slowest.value() - around, 0.03 * by_formula);
+        EXPECT_GT(uneven.slowest, even.slowest);
+    }
+}
+
 TEST(ExpertAllToAll, StragglersAreWaitedFor) {
     const ExpertAllToAll model(cluster());
     const std::vector<double> arrivals{0, 1e-3, 0, 5e-3};

@@ -214,8 +214,38 @@ TEST(Cluster, GroupsStepTogether) {
     const ServingResult result = simulate_serving(
         spec, stream_of({make_request(0, 30, 1), make_request(0, 10, 1), make_request(0, 15, 1)}));
     EXPECT_EQ(result.end.ps, 30 * kMillisecond);
-    ASSERT_EQ(timer.asked.size(), 2U);
-    EXPECT_EQ(timer.asked[1].prefill_tokens, 25);
+    ASSERT_EQ(timer.engines.size(), 1U);
+    const EngineIteration& asked = timer.engines[0];
+    EXPECT_EQ(asked.slowest.prefill_tokens, 30);
+    EXPECT_EQ(asked.mean_tokens, 28);  // 27.5
+    EXPECT_EQ(asked.fullest_tokens, 30);
+    EXPECT_TRUE(asked.prompts);
+}
+
+// Three groups. Group 0 takes A (40 in, 2 out): 40 ms, alone in the mean of three. At 40 A decodes
+// while B and C, which came at 20, bring prompts of 12 and 15 to groups 1 and 2: 100 ms for A's one
+// token, the slowest, beside the fullest with 15; the engine has (1 + 12 + 15) / 3 = 9.3 tokens a
+// group. Nothing is left at 140.
+TEST(Cluster, TheSlowestGroupNeedNotBeTheFullest) {
+    TableTimer timer{[](const Iteration& it) {
+        return it.prefill_tokens + (it.decode_sequences > 0 ? 100 : 0);
+    }};
+    ClusterSpec spec = one_engine(timer);
+    spec.pools[0].groups = 3;
+    spec.pools[0].group.kv.page_tokens = 1;
+    const ServingResult result = simulate_serving(
+        spec,
+        stream_of({make_request(0, 40, 2), make_request(20, 12, 1), make_request(20, 15, 1)}));
+    EXPECT_EQ(result.end.ps, 140 * kMillisecond);
+    ASSERT_EQ(timer.engines.size(), 2U);
+    const EngineIteration &first = timer.engines[0], &second = timer.engines[1];
+    EXPECT_EQ(first.mean_tokens, 14);  // 13.3
+    EXPECT_EQ(first.fullest_tokens, 40);
+    EXPECT_EQ(second.slowest.decode_tokens, 1);
+    EXPECT_EQ(second.slowest.prefill_tokens, 0);
+    EXPECT_EQ(second.mean_tokens, 10);
+    EXPECT_EQ(second.fullest_tokens, 15);
+    EXPECT_TRUE(second.prompts);
 }
 
 // A queue limit of 2: one runs, two wait, the fourth of those that come while the first runs goes.

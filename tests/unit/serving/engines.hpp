@@ -49,4 +49,11 @@ inline Iteration prefilling(std::int64_t sequences, std::int64_t length, std::in
     return it;
 }
 
+// An engine whose slowest group does this and is the fullest, too.
+inline EngineIteration uneven(const Iteration& slowest, std::int64_t mean_tokens) {
+    EngineIteration it(slowest);
+    it.mean_tokens = mean_tokens;
+    return it;
+}
+
 }  // namespace orrery::test

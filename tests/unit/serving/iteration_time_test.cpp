@@ -14,6 +14,7 @@ using test::decoding;
 using test::deepseek_engine;
 using test::llama_engine;
 using test::prefilling;
+using test::uneven;
 
 double milliseconds(SimDuration d) { return static_cast<double>(d.ps) * 1e-9; }
 
@@ -27,7 +28,7 @@ Errors interpolation_errors(IterationTime& engine, int count, const Draw& draw) 
     std::mt19937 random(7);
     Errors errors;
     for (int i = 0; i < count; ++i) {
-        const Iteration it = draw(random);
+        const EngineIteration it = draw(random);
         const double read = milliseconds(engine.time(it));
         const double exact = milliseconds(engine.direct(it));
         const double error = std::fabs(read / exact - 1);

@@ -12,23 +12,28 @@ namespace orrery {
 constexpr std::int64_t kMillisecond = 1'000'000'000;  // ps
 constexpr std::int64_t kSecond = 1000 * kMillisecond;
 
-// base + per prompt token + per decoding sequence + per token of decode context.
+// Of the slowest group: base + per prompt token + per decoding sequence + per token of decode
+// context.
 struct LinearTimer {
     std::int64_t base_ps = 0, prefill_ps = 0, decode_ps = 0, context_ps = 0;
     std::int64_t any_decode_ps = 0;
-    SimDuration time(const Iteration& it) {
+    SimDuration time(const EngineIteration& it) { return own_time(it.slowest, it.prompts); }
+    SimDuration own_time(const Iteration& it, bool) {
         return {base_ps + prefill_ps * it.prefill_tokens + decode_ps * it.decode_sequences +
                 context_ps * it.decode_context + (it.decode_sequences > 0 ? any_decode_ps : 0)};
     }
 };
-// A function, and the iterations it was asked for.
+// A function of the slowest group, and the iterations and groups it was asked for.
 struct TableTimer {
     std::function<std::int64_t(const Iteration&)> milliseconds;
     std::vector<Iteration> asked = {};
-    SimDuration time(const Iteration& it) {
-        asked.push_back(it);
-        return {milliseconds(it) * kMillisecond};
+    std::vector<EngineIteration> engines = {};
+    SimDuration time(const EngineIteration& it) {
+        asked.push_back(it.slowest);
+        engines.push_back(it);
+        return {milliseconds(it.slowest) * kMillisecond};
     }
+    SimDuration own_time(const Iteration& it, bool) { return {milliseconds(it) * kMillisecond}; }
 };
 
 inline Request make_request(std::int64_t at_ms, std::int64_t prompt, std::int64_t output) {

@@ -46,6 +46,35 @@ TEST(TimerMemo, PassesPromptsOn) {
     it.prefill_tokens = 5;
     EXPECT_EQ(memo.time(it).ps, 5 * kMillisecond);
     EXPECT_EQ(timer.asked.back(), it);
+    // And decoding beside another group's prompts.
+    EngineIteration beside = decode(3, 1001);
+    beside.prompts = true;
+    memo.time(beside);
+    EXPECT_EQ(timer.engines.back(), beside);
+}
+
+// The same slowest group in engines of other means, and its own time with and without prompts
+// elsewhere, are other questions.
+TEST(TimerMemo, TellsEnginesApart) {
+    struct ByAll {
+        SimDuration time(const EngineIteration& it) {
+            return {1000 * it.mean_tokens + it.fullest_tokens};
+        }
+        SimDuration own_time(const Iteration& it, bool prompts) {
+            return {it.decode_tokens + (prompts ? 1000 : 0)};
+        }
+    } timer;
+    TimerMemo memo{AnyTimer(timer)};
+    EngineIteration it = decode(3, 100);
+    EXPECT_EQ(memo.time(it).ps, 3003);
+    it.mean_tokens = 2;
+    EXPECT_EQ(memo.time(it).ps, 2003);
+    it.fullest_tokens = 4;
+    EXPECT_EQ(memo.time(it).ps, 2004);
+    for (int twice = 0; twice < 2; ++twice) {
+        EXPECT_EQ(memo.own_time(it.slowest, false).ps, 3);
+        EXPECT_EQ(memo.own_time(it.slowest, true).ps, 1003);
+    }
 }
 
 }  // namespace
