@@ -47,17 +47,35 @@ void write_files(const SizeAnswer& answer, const std::string& json, const Comman
     if (answer.best) write_out(context, "scenario.json", answer.result.used + "\n");
 }
 
-// The table of sizes without the percentiles that a screen has no room for.
+// What heads a column on a screen, which has less room than a file; empty: left out.
+std::string heading(const std::string& name) {
+    const std::pair<std::string_view, const char*> shorter[] = {
+        {"gpus", "GPUs"},
+        {"prompt_gpus", "for prompts"},
+        {"user_rate", "a user"},
+        {"gpu_rate", "a GPU"},
+        {"deployment", ""},
+        {"cost_per_hour", "per hour"},
+        {"cost_per_million_output_tokens", "1M output"}};
+    for (const auto& [full, text] : shorter) {
+        if (full == name) return text;
+    }
+    return name;
+}
+
+bool on_screen(const std::string& name) {
+    return !(name.ends_with("_mean") || name.ends_with("_p50") || name.ends_with("_p90") ||
+             name.starts_with("itl_") || name.starts_with("e2e_"));
+}
+
+// The same with fewer columns and shorter headings.
 ResultTable narrowed(const ResultTable& table) {
     ResultTable narrow{table.name, table.title, {}, {}};
     narrow.rows.resize(table.rows.size());
     for (std::size_t c = 0; c < table.columns.size(); ++c) {
-        const std::string& name = table.columns[c].name;
-        const bool time = name.ends_with("_mean") || name.ends_with("_p50") ||
-                          name.ends_with("_p90") || name.starts_with("itl_") ||
-                          name.starts_with("e2e_");
-        if (time) continue;
-        narrow.columns.push_back(table.columns[c]);
+        const auto& [name, unit] = table.columns[c];
+        if (!on_screen(name)) continue;
+        narrow.columns.push_back({heading(name), unit});
         for (std::size_t r = 0; r < table.rows.size(); ++r) {
             narrow.rows[r].push_back(table.rows[r][c]);
         }
@@ -65,15 +83,22 @@ ResultTable narrowed(const ResultTable& table) {
     return narrow;
 }
 
+// Every table but `left_out`, the first one right below the title.
+std::string render_tables(const RunResult& result, const char* left_out,
+                          const TerminalStyle& style) {
+    std::string text = toned(result.scenario, Tone::bold, style.color) + "\n";
+    for (const ResultTable& table : result.breakdown) {
+        if (table.name == left_out) continue;
+        const std::string part = render_breakdown(narrowed(table), style);
+        if (!part.empty()) text += (table.name == "setup" ? "" : "\n") + part;
+    }
+    return text;
+}
+
 // The answer, what was tried, and what the size that will do achieves.
 std::string render(const SizeAnswer& answer, const TerminalStyle& style) {
     const RunResult& result = answer.result;
-    std::string text = toned(result.scenario, Tone::bold, style.color) + "\n";
-    for (const ResultTable& table : result.breakdown) {
-        const std::string part =
-            render_breakdown(table.name == "sizes" ? narrowed(table) : table, style);
-        if (!part.empty()) text += (table.name == "setup" ? "" : "\n") + part;
-    }
+    std::string text = render_tables(result, "", style);
     if (answer.best) text += "\n" + render_metrics(result, style);
     text += render_notes(result, style) + render_sources(result, style);
     return text + fmt::format("\n  {} replayed in {}\n",
@@ -137,11 +162,7 @@ void run_pareto(const SizeOptions& options, CommandContext& context) {
         return;
     }
     const TerminalStyle style = terminal_style(context);
-    context.out << toned(result.scenario, Tone::bold, style.color) << '\n';
-    for (const ResultTable& table : result.breakdown) {
-        const std::string part = table.name == "points" ? "" : render_breakdown(table, style);
-        if (!part.empty()) context.out << (table.name == "setup" ? "" : "\n") << part;
-    }
+    context.out << render_tables(result, "points", style);
     context.out << render_notes(result, style) << render_sources(result, style);
 }
 

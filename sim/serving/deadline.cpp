@@ -27,7 +27,7 @@ std::vector<Deadline> deadlines(const ServicePromise& promise, std::int64_t requ
         requests - static_cast<std::int64_t>(std::ceil(promise.attainment * n - 1e-9));
     std::vector<Deadline> all;
     const ServiceLevel& each = promise.objectives;
-    if (each.ttft.ps + each.tpot.ps + each.e2e.ps > 0) {
+    if (promise.has_objectives()) {
         all.push_back({"slo", to_seconds(each.ttft).value(), to_seconds(each.tpot).value(),
                        to_seconds(each.e2e).value(), not_ended});
     }

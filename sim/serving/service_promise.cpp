@@ -42,7 +42,7 @@ std::string objectives_missed(const ServicePromise& promise, const ServingResult
                             beyond(fmt::format("{} of {:g} %", name, 100 * promise.attainment),
                                    value, to_seconds(most)));
     }
-    return text;
+    return text.empty() ? ": of those that ended enough kept each time, but not all times" : text;
 }
 
 }  // namespace
@@ -76,12 +76,12 @@ std::vector<std::string> shortfalls(const ServicePromise& promise, const Serving
     }
     const double share = attained(result);
     if (share < promise.attainment) {
-        const char* what =
-            promise.objectives.ttft.ps + promise.objectives.tpot.ps + promise.objectives.e2e.ps > 0
-                ? "were within the objectives"
-                : "ended";
-        missed.push_back(fmt::format("{:.2f} % {}, must be {:g} %{}", 100 * share, what,
-                                     100 * promise.attainment, objectives_missed(promise, result)));
+        missed.push_back(promise.has_objectives()
+                             ? fmt::format("{:.2f} % were within the objectives, must be {:g} %{}",
+                                           100 * share, 100 * promise.attainment,
+                                           objectives_missed(promise, result))
+                             : fmt::format("{:.2f} % ended, must be {:g} %", 100 * share,
+                                           100 * promise.attainment));
     }
     for (const ServiceTarget& target : promise.targets) {
         const DurationSketch& sketch = sketch_of(result, target.time);

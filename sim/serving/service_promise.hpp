@@ -31,9 +31,10 @@ struct ServicePromise {
     double attainment = 0.99;      // share of requests
     std::vector<ServiceTarget> targets = {};
 
-    bool any() const {
-        return objectives.ttft.ps + objectives.tpot.ps + objectives.e2e.ps > 0 || !targets.empty();
+    bool has_objectives() const {
+        return objectives.ttft.ps + objectives.tpot.ps + objectives.e2e.ps > 0;
     }
+    bool any() const { return has_objectives() || !targets.empty(); }
 };
 
 // Share of the requests that arrived that ended within the objectives.

@@ -79,15 +79,15 @@ ResultTable table_of(const std::vector<ParetoPoint>& points, const char* name, c
     ResultTable table{name,
                       title,
                       {{"sequences", ""},
-                       {"a user", "tokens/s"},
-                       {"a GPU", "tokens/s"},
+                       {"user_rate", "tokens/s"},
+                       {"gpu_rate", "tokens/s"},
                        {"step", "s"},
-                       {"GPUs", ""},
-                       {"for prompts", ""},
-                       {"1M output", "USD"}},
+                       {"gpus", ""},
+                       {"prompt_gpus", ""},
+                       {"cost_per_million_output_tokens", "USD"}},
                       {}};
     const bool named = all || deployments.size() > 1;
-    if (named) table.columns.insert(table.columns.begin(), {all ? "deployment" : "", ""});
+    if (named) table.columns.insert(table.columns.begin(), {"deployment", ""});
     if (all) table.columns.push_back({"dominated", ""});
     for (const ParetoPoint& p : points) {
         if (!all && p.dominated != dominated) continue;

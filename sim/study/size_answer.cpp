@@ -50,13 +50,24 @@ std::string promise_text(const ServicePromise& promise) {
     return text + ", and STABLE";
 }
 
-// The largest size below the answer that was replayed and failed.
+// The largest size that was replayed and failed: of those with no more engines than the answer in
+// any pool, where there are such.
 const TriedSize* next_below(const SizeAnswer& answer) {
     const TriedSize* found = nullptr;
+    bool found_inside = false;
     for (const TriedSize& tried : answer.tried) {
         if (tried.missed.empty()) continue;
-        if (answer.best && tried.gpus >= answer.tried[*answer.best].gpus) continue;
-        if (found == nullptr || tried.gpus >= found->gpus) found = &tried;
+        bool inside = true;
+        if (answer.best) {
+            const TriedSize& best = answer.tried[*answer.best];
+            if (tried.gpus >= best.gpus) continue;
+            for (std::size_t p = 0; p < best.engines.size(); ++p) {
+                inside = inside && tried.engines[p] <= best.engines[p];
+            }
+        }
+        if (found_inside && !inside) continue;
+        if (found == nullptr || inside != found_inside || tried.gpus >= found->gpus) found = &tried;
+        found_inside = inside;
     }
     return found;
 }
@@ -97,7 +108,7 @@ Cell metric_cell(const RunResult& result, const std::string& name) {
 ResultTable sizes_table(const SizeAnswer& answer, const ServingScenario& serving) {
     ResultTable table{"sizes", "Sizes that were replayed", {}, {}};
     for (const std::string& pool : answer.pools) table.columns.push_back({pool, ""});
-    table.columns.push_back({"GPUs", ""});
+    table.columns.push_back({"gpus", ""});
     table.columns.push_back({"nodes", ""});
     table.columns.push_back({"slo", ""});
     std::vector<std::pair<std::string, ResultColumn>> metrics = {
@@ -105,8 +116,9 @@ ResultTable sizes_table(const SizeAnswer& answer, const ServingScenario& serving
     for (const ServiceTarget& time : service_targets()) {
         metrics.push_back({time.name, {time.name, "s"}});
     }
-    metrics.push_back({"cost_per_hour", {"per hour", "USD"}});
-    metrics.push_back({"cost_per_million_output_tokens", {"1M output", "USD"}});
+    for (const char* cost : {"cost_per_hour", "cost_per_million_output_tokens"}) {
+        metrics.push_back({cost, {cost, "USD"}});
+    }
     for (const auto& [name, column] : metrics) table.columns.push_back(column);
     for (const TriedSize& tried : answer.tried) {
         std::vector<Cell> row;
@@ -124,11 +136,15 @@ ResultTable rejected_table(const SizeAnswer& answer, const SizeBounds& bounds) {
     ResultTable table{"rejected", "Why others will not do", {{"size", ""}, {"why", ""}}, {}};
     for (const SizeBound& bound : bounds.bounds) {
         const auto least = static_cast<std::int64_t>(std::ceil(bound.engines() - 1e-9));
-        if (least < 2) continue;
+        const bool higher =
+            std::any_of(bounds.bounds.begin(), bounds.bounds.end(), [&](const SizeBound& other) {
+                return other.pool == bound.pool && other.engines() > bound.engines();
+            });
+        if (least < 2 || higher) continue;
         table.rows.push_back(
             {fmt::format("below {}", engines_of(least, answer.pools[bound.pool])),
-             fmt::format("not replayed: {} that arrived within {} of each other's deadlines keep "
-                         "{:.1f} engines busy all that time, in the best of batches",
+             fmt::format("not replayed: {} that come and fall due within {} keep at least {:.1f} "
+                         "engines busy all that time",
                          bound.work, to_text(Seconds(bound.window), 4), bound.engines())});
     }
     for (const TriedSize& tried : answer.tried) {

@@ -41,7 +41,7 @@ TEST(SizeCommand, WritesFiles) {
     EXPECT_EQ(result.exit_code, 0) << result.error;
     const ConfigNode answer = ConfigNode::load(dir / "out/result.json");
     EXPECT_EQ(answer.at("kind").as_string(), "size");
-    EXPECT_THAT(read_text(dir / "out/size.csv"), HasSubstr("chat,GPUs,nodes,slo,good_share,"));
+    EXPECT_THAT(read_text(dir / "out/size.csv"), HasSubstr("chat,gpus,nodes,slo,good_share,"));
     const ConfigNode again = json_of({"run", (dir / "out/scenario.json").string()});
     EXPECT_EQ(again.at("fingerprint").as_string(), answer.at("fingerprint").as_string());
 }
@@ -65,7 +65,7 @@ TEST(SizeCommand, DrawsTheParetoFront) {
         EXPECT_THAT(result.out, HasSubstr(text));
     }
     EXPECT_THAT(read_text(dir / "out/pareto.csv"),
-                HasSubstr("deployment,sequences,a user [tokens/s],a GPU [tokens/s],step [s],"));
+                HasSubstr("deployment,sequences,user_rate [tokens/s],gpu_rate [tokens/s],step [s],"));
     EXPECT_EQ(ConfigNode::load(dir / "out/result.json").at("kind").as_string(), "pareto");
 }
 
