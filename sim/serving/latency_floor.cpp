@@ -22,6 +22,13 @@ double least_of(const ClusterSpec& spec, EngineRole but, const Time& time) {
     return least;
 }
 
+// One group does this, all others nothing.
+double period_alone(const PoolSpec& pool, const Iteration& it) {
+    EngineIteration engine = it;
+    engine.mean_tokens = (it.tokens() + pool.groups - 1) / pool.groups;
+    return period(pool, engine);
+}
+
 std::string text(double seconds) { return to_text(Seconds(seconds), 4); }
 
 std::string sentence(const Deadline& deadline, const char* time, double promised, double floor,
@@ -69,7 +76,7 @@ double prompt_alone(const PoolSpec& pool, std::int64_t tokens) {
         it.prefill_context = done;
         it.prefill_pairs =
             it.prefill_tokens * done + it.prefill_tokens * (it.prefill_tokens + 1) / 2;
-        sum += period(pool, it);
+        sum += period_alone(pool, it);
     }
     return sum;
 }
@@ -80,7 +87,7 @@ double token_alone(const PoolSpec& pool, std::int64_t prompt) {
     it.decode_sequences = 1;
     it.decode_tokens = verified;
     it.decode_context = std::max<std::int64_t>(1, prompt);
-    return period(pool, it) / static_cast<double>(verified);
+    return period_alone(pool, it) / static_cast<double>(verified);
 }
 
 std::string why_impossible(const ClusterSpec& spec, const Deadline& deadline,

@@ -4,9 +4,13 @@ namespace orrery {
 namespace {
 
 constexpr const char* kOverheadStudy =
-    "Srivatsa et al., mlsys.wuklab.io/posts/scheduling_overhead (2024): scheduling, input building "
-    "and output processing take from a few percent to over half of an iteration; the figure here "
-    "is a round number of that order, nobody's measurement";
+    "a round number, nobody's measurement of a whole iteration. Published around it: vLLM before "
+    "0.6 spent 29 % of its time on scheduling beside 38 % on the GPU, Llama-3-8B on an H100 "
+    "(vLLM blog, 2024-09-05), and its GPU waited 4 ms a decode step (vllm-project/vllm issue "
+    "6854); V1's scheduler takes 0.2 ms, states and inputs 0.23 ms more (pull request 42131), "
+    "outputs of 128 sequences 0.14 ms (46112), copies and processes' messages not counted; "
+    "Srivatsa et al., mlsys.wuklab.io/posts/scheduling_overhead (2024): from a few percent to over "
+    "half of an iteration";
 
 Sourced<Seconds> assumed_cpu(double milliseconds) {
     return {Seconds(milliseconds * 1e-3), {Origin::assumed, kOverheadStudy}};

@@ -95,7 +95,7 @@ void add_both(std::vector<Iteration>& all, const std::vector<Iteration>& prompts
 
 }  // namespace
 
-double period(const PoolSpec& pool, const Iteration& iteration) {
+double period(const PoolSpec& pool, const EngineIteration& iteration) {
     const double time = to_seconds(pool.timer.time(iteration)).value();
     const BatchPolicy& policy = pool.group.policy;
     const double cpu = policy.cpu_time.value.value();
@@ -108,7 +108,7 @@ std::vector<PricedIteration> iteration_grid(const PoolSpec& pool, const LengthRa
     std::vector<Iteration> all;
     if (prompts) add_prompts(all, limits, lengths, false);
     if (decode) add_decode(all, pool, limits, lengths, false);
-    if (prompts && decode && pool.group.policy.mix == BatchMix::together) {
+    if (prompts && decode && (pool.group.policy.mix == BatchMix::together || pool.groups > 1)) {
         std::vector<Iteration> some_prompts, some_decode;
         add_prompts(some_prompts, limits, lengths, true);
         add_decode(some_decode, pool, limits, lengths, true);

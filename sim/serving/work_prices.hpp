@@ -10,6 +10,11 @@
 //               >= p P + a A + s d + k C - u U    for any prices p, a, s, k, u >= 0 with
 //                  p P_i + a A_i + s d_i + k C_i <= t_i (1 + u d_i)   for every iteration
 //
+//   Groups of one engine that do different iterations: prices are linear, so what is paid for all
+//   of them is what is paid for their mean as often, and an engine whose groups all do the mean is
+//   the fastest: attention of the slowest is at least the mean's, experts are the mean's anyway.
+//   Where some have prompts while others decode, the mean does both.
+//
 //   The prices here are the best ones over a grid of iterations that the pool's policy and KV cache
 //   allow. Batches limited by memory or by the time per output token, and Little's law for the KV
 //   cache (k = shortest iteration / KV capacity, all others 0), are cases of it.
@@ -45,14 +50,15 @@ struct PricedIteration {
     Iteration iteration;
     double seconds = 0;
 };
-double period(const PoolSpec& pool, const Iteration& iteration);
+double period(const PoolSpec& pool, const EngineIteration& iteration);
 
 // Which lengths occur: bounds of the grid.
 struct LengthRange {
     std::int64_t longest_prompt = 1;  // tokens
     std::int64_t longest = 1;         // prompt and output
 };
-// Iterations that the pool can run with prompts, with decode, and with both.
+// Iterations that an engine's groups can run with prompts, with decode, and, in the mean, with
+// both.
 std::vector<PricedIteration> iteration_grid(const PoolSpec& pool, const LengthRange& lengths,
                                             bool prompts, bool decode);
 

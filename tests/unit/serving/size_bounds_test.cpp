@@ -140,6 +140,22 @@ TEST(SizeBounds, ImpossibleObjectives) {
                 HasSubstr("time per output token"));
 }
 
+// Time goes by the mean of four groups, 1 ms a token: a prompt of 100 takes 25 ms in an engine
+// where nobody else has anything to do, a decode step 1 ms, and a replay of that request alone
+// agrees.
+TEST(SizeBounds, AFloorHasTheOtherGroupsIdle) {
+    struct ByMean {
+        SimDuration time(const EngineIteration& it) { return {kMillisecond * it.mean_tokens}; }
+        SimDuration own_time(const Iteration& it, bool) { return {it.tokens()}; }
+    } timer;
+    ClusterSpec spec = one_engine(timer);
+    spec.pools[0].groups = 4;
+    EXPECT_DOUBLE_EQ(prompt_alone(spec.pools[0], 100), 0.025);
+    EXPECT_DOUBLE_EQ(token_alone(spec.pools[0], 100), 0.001);
+    const ServingResult replayed = simulate_serving(spec, stream_of({make_request(0, 100, 2)}));
+    EXPECT_EQ(replayed.end.ps, 26 * kMillisecond);
+}
+
 // A request of 300 tokens does not fit into 256: 2 of 4 never end.
 TEST(SizeBounds, ThatDoNotFit) {
     LinearTimer timer{.base_ps = kMillisecond};
