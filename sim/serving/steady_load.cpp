@@ -47,6 +47,13 @@ double prompt_token(const PoolSpec& pool, const MeanRequest& mean) {
     return period(pool, it) / static_cast<double>(it.prefill_tokens);
 }
 
+// An engine's iteration in which the fullest group has `full` and the mean group so many tokens.
+EngineIteration engine_of(const Iteration& full, double mean_tokens) {
+    EngineIteration all = full;
+    all.mean_tokens = std::min(full.tokens(), whole(std::ceil(mean_tokens)));
+    return all;
+}
+
 // Mean time of a step of a pool that does both; nullopt where prompts come faster than its budget.
 std::optional<double> mixed_step(const PoolSpec& pool, const MeanRequest& mean,
                                  std::int64_t batch) {
@@ -61,13 +68,22 @@ std::optional<double> mixed_step(const PoolSpec& pool, const MeanRequest& mean,
     if (together && tokens > room) return std::nullopt;
     const double comings =
         static_cast<double>(batch) / mean.steps * std::max(1.0, mean.fresh / room);
-    const double share = 1 - std::exp(-comings);
+    // f, or more where that many tokens are too many for one iteration.
+    const double share = std::max(1 - std::exp(-comings), tokens / room);
+    const auto groups = static_cast<double>(pool.groups);
+    const auto decoded = static_cast<double>(decode.decode_tokens);
+    const double without = period(pool, decode);
+    // Of the engine's iterations those in which some group has prompts, and a group's share of
+    // them.
+    const double own = together ? share : share / (1 + share);
+    const double any = 1 - std::pow(std::max(0.0, 1 - own), groups);
     Iteration prompts = together ? decode : Iteration{};
-    const double each = std::min(room, tokens / share);
-    add_prompts(prompts, mean, each);
-    const double with = period(pool, prompts), without = period(pool, decode);
-    if (together) return (1 - tokens / each) * without + tokens / each * with;
-    return without + tokens / each * with;
+    add_prompts(prompts, mean, tokens / share);
+    const double mean_tokens =
+        own / any * tokens / share + (together ? decoded : decoded * (any - own) / any);
+    const double with = period(pool, engine_of(prompts, mean_tokens));
+    const double step = (1 - any) * without + any * with;
+    return together ? step : step * (1 + share);
 }
 
 }  // namespace

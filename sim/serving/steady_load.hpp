@@ -5,12 +5,15 @@
 //
 //   of the mean request    p prompt tokens to compute, o output tokens, s decode steps behind the
 //                          first token, c tokens of context a step
-//   in a step of a group   B / s requests end, and so many prompts come in, independently: a share
-//                          f = 1 - exp(-B / s) of the steps has any, of p B / (s f) tokens
-//                          (of chunks, where prompts are longer than the budget leaves room for)
+//   in a step of a group   B / s requests end, and so many prompts come in, independently: it meets
+//                          any with f = 1 - exp(-B / s), then of p B / (s f) tokens (of chunks,
+//                          where prompts are longer than the budget leaves room for)
 //   step time t            decode pool                 t(B)
-//                          mixed, together             (1 - f) t(B) + f t(B, prompts)
-//                          mixed, apart                t(B) + f t(prompts)
+//                          mixed, together             (1 - F) t(B) + F t(B, prompts),
+//                                                      F = 1 - (1 - f)^G for an engine's G groups
+//                          mixed, apart                (1 + f) ((1 - F) t(B) + F t(prompts)),
+//                                                      F = 1 - (1 - f / (1 + f))^G; t(B) +
+//                                                      f t(prompts) with one group
 //   a user                 (o - 1) / s tokens every t: interactivity = 1 / TPOT
 //   a group                B / (s t) requests/s, o tokens each
 //   GPUs                   of the pool that decodes and, where prompts have a pool of their own, as

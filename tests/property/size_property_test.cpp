@@ -20,14 +20,25 @@ struct Draw {
     }
 };
 
+// The slowest group's own work, experts over the mean group's tokens, sends of the fullest.
+struct EngineTimer : LinearTimer {
+    std::int64_t expert_ps = 0, send_ps = 0;
+    SimDuration time(const EngineIteration& it) {
+        return {own_time(it.slowest, it.prompts).ps + expert_ps * it.mean_tokens +
+                send_ps * it.fullest_tokens};
+    }
+};
+
 // A deployment, a workload and a promise that some sizes keep and others do not.
 struct Case {
     explicit Case(std::uint64_t seed) : draw{seed} {
-        for (LinearTimer& timer : timers) {
-            timer = {.base_ps = kMillisecond * (1 + draw(8)),
-                     .prefill_ps = kMillisecond / 100 * (1 + draw(20)),
-                     .decode_ps = kMillisecond / 100 * draw(40),
-                     .context_ps = kMillisecond / 100'000 * draw(300)};
+        for (EngineTimer& timer : timers) {
+            static_cast<LinearTimer&>(timer) = {.base_ps = kMillisecond * (1 + draw(8)),
+                                                .prefill_ps = kMillisecond / 100 * (1 + draw(20)),
+                                                .decode_ps = kMillisecond / 100 * draw(40),
+                                                .context_ps = kMillisecond / 100'000 * draw(300)};
+            timer.expert_ps = kMillisecond / 100 * draw(10);
+            timer.send_ps = kMillisecond / 100 * draw(5);
         }
         spec.check = true;
         if (draw(2) == 0) {
@@ -59,7 +70,7 @@ struct Case {
         PoolSpec p;
         p.role = role;
         p.timer = AnyTimer(timers[timer]);
-        p.groups = 1 + draw(2);
+        p.groups = 1 + draw(4);
         const auto kinds = static_cast<std::int64_t>(policy_kinds().size());
         p.group.policy = policy_kinds()[static_cast<std::size_t>(draw(kinds))].policy;
         p.group.policy.cpu_time.value = Seconds(1e-3 * static_cast<double>(draw(3)));
@@ -84,7 +95,7 @@ struct Case {
     }
 
     Draw draw;
-    std::array<LinearTimer, 2> timers;
+    std::array<EngineTimer, 2> timers;
     ClusterSpec spec;
     SyntheticWorkload workload;
     ServicePromise promise;
@@ -106,7 +117,7 @@ std::vector<Engines> every_size(const SizeSpace& space) {
 
 TEST(SizeProperty, BoundsNeverLeaveOutASizeThatWillDo) {
     int kept = 0, pruned = 0, impossible = 0, same = 0;
-    for (std::uint64_t seed = 0; seed < 150; ++seed) {
+    for (std::uint64_t seed = 0; seed < 120; ++seed) {
         SCOPED_TRACE(seed);
         Case one(seed);
         const SizeBounds bounds =
@@ -143,7 +154,7 @@ TEST(SizeProperty, BoundsNeverLeaveOutASizeThatWillDo) {
     // The cases are of all kinds.
     EXPECT_GE(kept, 40);
     EXPECT_GE(pruned, 200);
-    EXPECT_GE(impossible, 10);
+    EXPECT_GE(impossible, 8);
     EXPECT_GE(same, 75);
     std::printf("%d kept, %d sizes pruned, %d impossible, %d searches equal\n", kept, pruned,
                 impossible, same);
