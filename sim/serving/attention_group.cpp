@@ -6,7 +6,7 @@
 namespace orrery {
 
 AttentionGroup::AttentionGroup(const GroupSpec& spec, SequencePool& pool, GroupReport& report)
-    : spec_(&spec), pool_(&pool), report_(&report), cache_(spec.kv) {
+    : spec_(&spec), pool_(&pool), report_(&report), cache_(spec.kv, &report.moves) {
     buckets_.fill(Sequence::kNone);
 }
 
@@ -44,7 +44,9 @@ const Iteration& AttentionGroup::begin(SimTime now) {
         joining_.clear();
     }
     if (!loading_.empty()) finish_loading(now);
-    if (!growing_.empty()) grow();
+    if (!growing_.empty()) grow(now);
+    pages_clean_ = cache_.clean();
+    if (preempted_now_) pages_clean_ = std::max(pages_clean_, swap_written_);
     if (!prefilling_.empty() || !waiting_.empty()) choose_prompts(now);
     if (decoding_ > 0 && (spec_->policy.mix == BatchMix::together || chunks_.empty())) {
         iteration_.decode_sequences = decoding_;
@@ -96,6 +98,7 @@ void AttentionGroup::finish_loading(SimTime now) {
         const std::uint32_t index = loading_[ready].sequence;
         Sequence& s = (*pool_)[index];
         if (s.swapped) {
+            cache_.end_swap(swap_tokens(s));
             s.swapped = false;
             join_decode(index);
         } else {
@@ -113,7 +116,7 @@ std::optional<SimTime> AttentionGroup::next_ready() const {
 
 // Sequences that have filled their pages take one more before they go on; where there is none, the
 // last admitted makes room.
-void AttentionGroup::grow() {
+void AttentionGroup::grow(SimTime now) {
     for (std::size_t i = 0; i < growing_.size(); ++i) {
         const std::uint32_t index = growing_[i];
         Sequence& s = (*pool_)[index];
@@ -121,7 +124,7 @@ void AttentionGroup::grow() {
         const std::int64_t context =
             s.target + ((steps_done(s) * s.pace) >> kPaceBits) + spec_->speculation.drafts();
         const std::int64_t pages = cache_.pages_for(context) - held_pages(s);
-        while (s.growing && pages > 0 && !cache_.take(pages)) preempt(victim());
+        while (s.growing && pages > 0 && !cache_.take(pages, now)) preempt(victim(), now);
         if (!s.growing) continue;
         s.growing = false;
         s.pages += std::max<std::int64_t>(pages, 0);
@@ -141,11 +144,10 @@ std::uint32_t AttentionGroup::victim() const {
     return chosen;
 }
 
-void AttentionGroup::preempt(std::uint32_t index) {
+void AttentionGroup::preempt(std::uint32_t index, SimTime now) {
     Sequence& s = (*pool_)[index];
-    const bool swap = spec_->policy.preemption == Preemption::swap &&
-                      s.state == SequenceState::decoding && spec_->kv.host.tokens > 0;
-    if (s.state == SequenceState::decoding) {
+    const bool decoding = s.state == SequenceState::decoding;
+    if (decoding) {
         leave_decode(index);
     } else if (s.state == SequenceState::prefilling) {
         prefilling_.erase(std::find(prefilling_.begin(), prefilling_.end(), index));
@@ -154,12 +156,16 @@ void AttentionGroup::preempt(std::uint32_t index) {
         loading_.erase(std::find_if(loading_.begin(), loading_.end(), same));
     }
     unlink_running(index);
+    if (decoding && spec_->policy.preemption == Preemption::swap && spec_->kv.host.tokens > 0) {
+        const auto written = cache_.swap_out(swap_tokens(s), now);
+        if (written) swap_written_ = std::max(swap_written_, *written);
+        s.swapped = written.has_value();
+        ++(s.swapped ? report_->swaps : report_->swaps_refused);
+    }
     free_memory(s);
     s.cached = 0;
-    s.swapped = swap || s.swapped;
     ++s.preemptions;
     ++report_->preemptions;
-    report_->swaps += swap ? 1 : 0;
     enqueue(index, true);
     preempted_now_ = true;
     held_back_ = spec_->policy.hold_after_preemption && running_ > 0;
@@ -210,7 +216,8 @@ void AttentionGroup::end_chunk(const Chunk& chunk, SimTime now) {
     prefilling_.erase(std::find(prefilling_.begin(), prefilling_.end(), chunk.sequence));
     const auto blocks = static_cast<std::int64_t>(s.blocks.size());
     if (spec_->policy.prefix_cache && blocks > s.held_blocks) {
-        cache_.share(KvCache::Blocks(s.blocks).subspan(static_cast<std::size_t>(s.held_blocks)));
+        cache_.share(KvCache::Blocks(s.blocks).subspan(static_cast<std::size_t>(s.held_blocks)),
+                     now);
         s.pages -= (blocks - s.held_blocks) * cache_.block_pages();
         s.held_blocks = blocks;
         blocked_ = false;

@@ -39,10 +39,12 @@ struct GroupReport {
     std::vector<std::uint32_t> prefilled;  // of groups that do not decode; memory still taken
     DurationSketch ttft, itl;
     std::int64_t preemptions = 0;
-    std::int64_t swaps = 0;
+    std::int64_t swaps = 0;            // of them to host memory
+    std::int64_t swaps_refused = 0;    // would have been, but it was full
     std::int64_t prompt_tokens = 0;    // of requests when first admitted
     std::int64_t hit_tokens = 0;       // of them found in HBM or a lower tier
     std::int64_t computed_tokens = 0;  // of prompts, recomputed ones included
+    KvMoves moves;
 };
 
 class AttentionGroup {
@@ -59,6 +61,9 @@ class AttentionGroup {
     // something is followed by its end().
     const Iteration& begin(SimTime now);
     void end(SimTime now);
+    // The iteration that begin() gave cannot start before: pages that its sequences have taken are
+    // being written to a lower tier. Time 0 where none are.
+    SimTime pages_clean() const { return pages_clean_; }
     const Iteration& iteration() const { return iteration_; }
     // Sequences whose prompts end with the iteration under way.
     template <class Visit>
@@ -76,7 +81,7 @@ class AttentionGroup {
     // comes from elsewhere: false where the policy would not admit it now; then join() once its KV
     // is here, or cancel().
     void release_source(std::uint32_t sequence);
-    bool reserve(std::uint32_t sequence);
+    bool reserve(std::uint32_t sequence, SimTime now);
     void join(std::uint32_t sequence);
     void cancel(std::uint32_t sequence);
 
@@ -123,9 +128,10 @@ class AttentionGroup {
     double reserve_ratio() const;
 
     void choose_prompts(SimTime now);
+    void start_loading(std::uint32_t index, SimTime ready);
     void finish_loading(SimTime now);
-    void grow();
-    void preempt(std::uint32_t index);
+    void grow(SimTime now);
+    void preempt(std::uint32_t index, SimTime now);
     std::uint32_t victim() const;
     void end_decode(SimTime now);
     void end_chunk(const Chunk& chunk, SimTime now);
@@ -144,6 +150,8 @@ class AttentionGroup {
         return s.pages + s.held_blocks * cache_.block_pages();
     }
     std::int64_t waiting_need(const Sequence& s) const { return s.prompt + s.emitted; }
+    // What goes to host memory: the last token's KV comes with the next step.
+    static std::int64_t swap_tokens(const Sequence& s) { return s.prompt + s.emitted - 1; }
 
     const GroupSpec* spec_;
     SequencePool* pool_;
@@ -159,7 +167,8 @@ class AttentionGroup {
     std::int64_t future_pages_ = 0;             // that running and coming sequences may still need
     std::vector<std::uint32_t> prefilling_;     // in order of admission
     std::vector<Loading> loading_;              // in order of readiness
-    SimTime tier_free_ = {};                    // the lower tiers' link is busy until then
+    SimTime store_free_ = {};                   // the outside store's link is busy until then
+    SimTime pages_clean_ = {}, swap_written_ = {};
 
     // Decode.
     std::int64_t decoding_ = 0;

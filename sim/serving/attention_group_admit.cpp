@@ -119,8 +119,8 @@ bool AttentionGroup::admit(std::uint32_t index, SimTime now, std::int64_t budget
     }
     waiting_.pop();
     waiting_tokens_ -= waiting_need(s);
-    cache_.hold(blocks);
-    cache_.take(own);
+    SimTime ready = cache_.hold(blocks, now);
+    cache_.take(own, now);
     s.pages = own;
     s.held_blocks = hit.blocks;
     s.target = target;
@@ -131,14 +131,16 @@ bool AttentionGroup::admit(std::uint32_t index, SimTime now, std::int64_t budget
         report_->hit_tokens += stored;
     }
     link_running(index);
-    const std::int64_t load = hit.host * spec_->kv.block_tokens * spec_->kv.host.load_per_token.ps +
-                              hit.ssd * spec_->kv.block_tokens * spec_->kv.ssd.load_per_token.ps +
-                              (s.swapped ? stored * spec_->kv.host.load_per_token.ps
-                                         : (stored - shared) * spec_->store_per_token.ps);
-    if (load > 0 || s.swapped) {
-        tier_free_ = SimTime{std::max(tier_free_.ps, now.ps) + load};
-        s.state = SequenceState::loading;
-        loading_.push_back({index, tier_free_});
+    if (s.swapped) ready = cache_.swap_in(stored, now);
+    const SimTime clean = std::max(cache_.clean(), swap_written_);
+    ready = std::max(ready, clean);
+    if (const std::int64_t outside = (stored - shared) * spec_->store_per_token.ps;
+        !s.swapped && outside > 0) {
+        store_free_ = SimTime{std::max({store_free_.ps, now.ps, clean.ps}) + outside};
+        ready = std::max(ready, store_free_);
+    }
+    if (ready > now || s.swapped) {
+        start_loading(index, ready);
     } else {
         s.state = SequenceState::prefilling;
         prefilling_.push_back(index);
@@ -146,13 +148,21 @@ bool AttentionGroup::admit(std::uint32_t index, SimTime now, std::int64_t budget
     return true;
 }
 
-bool AttentionGroup::reserve(std::uint32_t index) {
+// Several links: the order of readiness need not be that of admission.
+void AttentionGroup::start_loading(std::uint32_t index, SimTime ready) {
+    (*pool_)[index].state = SequenceState::loading;
+    const auto later = [](SimTime at, const Loading& l) { return at < l.ready; };
+    loading_.insert(std::upper_bound(loading_.begin(), loading_.end(), ready, later),
+                    {index, ready});
+}
+
+bool AttentionGroup::reserve(std::uint32_t index, SimTime now) {
     Sequence& s = (*pool_)[index];
     if (running_ + incoming_ >= spec_->policy.max_sequences) return false;
     const std::int64_t pages = cache_.pages_for(s.prompt + s.emitted);
     const std::int64_t final_pages =
         cache_.pages_for(s.prompt + s.output + spec_->speculation.drafts());
-    if (!memory_allows(s, pages, final_pages) || !cache_.take(pages)) return false;
+    if (!memory_allows(s, pages, final_pages) || !cache_.take(pages, now)) return false;
     s.next_pages = pages;
     s.next_final_pages = final_pages;
     ++incoming_;

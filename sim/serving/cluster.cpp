@@ -90,13 +90,13 @@ void Cluster::handle(const Event& event) {
             failing_.push_back(event.target);
             break;
         case Kind::recovery:
-            recovering_.push_back(event.target);
+            if (current(event.target)) recovering_.push_back(event.target);
             break;
         case Kind::scale:
             scaling_.push_back(event.target);
             break;
         case Kind::started:
-            starting_.push_back(event.target);
+            if (current(event.target)) starting_.push_back(event.target);
             break;
     }
 }
@@ -251,10 +251,14 @@ void Cluster::begin(std::uint32_t index) {
     Engine& engine = engines_[index];
     Pool& pool = pools_[engine.pool];
     std::int64_t prompts = 0, decode = 0;
+    SimTime start = now();
     for (AttentionGroup& group : engine.groups) {
         const Iteration& iteration = group.begin(now());
         prompts += iteration.prefill_tokens;
         decode += iteration.decode_tokens;
+        if (iteration.prefill_tokens + iteration.decode_sequences > 0) {
+            start = std::max(start, group.pages_clean());
+        }
     }
     if (prompts + decode == 0) {
         std::optional<SimTime> ready;
@@ -270,7 +274,8 @@ void Cluster::begin(std::uint32_t index) {
         return;
     }
     const BatchPolicy& policy = pool.spec->group.policy;
-    const SimDuration gpu = pool.spec->timer.time(together(engine)), cpu = cpu_times_[engine.pool];
+    const SimDuration gpu = (start - now()) + pool.spec->timer.time(together(engine));
+    const SimDuration cpu = cpu_times_[engine.pool];
     const SimDuration period =
         policy.cpu_overlapped ? std::max(gpu, cpu) : SimDuration{gpu.ps + cpu.ps};
     const SimTime end = now() + std::max(period, SimDuration{1});
@@ -385,6 +390,8 @@ ServingResult Cluster::result() {
     r.itl = report_.itl;
     r.preemptions = report_.preemptions;
     r.swaps = report_.swaps;
+    r.swaps_refused = report_.swaps_refused;
+    r.moves = report_.moves;
     r.admitted_prompt_tokens = report_.prompt_tokens;
     r.hit_tokens = report_.hit_tokens;
     r.computed_prompt_tokens = report_.computed_tokens;

@@ -59,6 +59,7 @@ class Cluster {
         double prompt_ps = 0;  // of busy_ps, by tokens
         std::int64_t pages_at_start = 0;
         TimeSeries used_pages = {}, waiting = {}, held = {};
+        SimTime store_free = {};  // of weights: the last engine that reads is through
     };
     struct Target {
         std::uint32_t engine = Sequence::kNone, group = 0;
@@ -105,6 +106,8 @@ class Cluster {
     void plan_failure(std::uint32_t engine, SimTime from);
     void fail(std::uint32_t engine);
     void retry(std::uint32_t sequence);
+    void restart(std::uint32_t engine);
+    SimTime serves_at(std::uint32_t pool);
     void recover(std::uint32_t engine);
     void scale(std::uint32_t pool);
     void set_state(std::uint32_t engine, State state);

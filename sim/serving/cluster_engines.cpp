@@ -55,7 +55,7 @@ void Cluster::change_engines() {
         scratch_.clear();
     };
     each(failing_, &Cluster::fail);
-    each(recovering_, &Cluster::recover);
+    each(recovering_, &Cluster::restart);
     each(starting_, &Cluster::recover);
     each(scaling_, &Cluster::scale);
     // Each goes before all others: the first request comes last.
@@ -105,7 +105,8 @@ void Cluster::fail(std::uint32_t failed) {
     set_state(failed, retires ? State::off : State::failed);
     for (const std::uint32_t i : lost) retry(i);
     if (!retires) {
-        simulator_.schedule(now() + spec_.failures.repair, Kind::recovery, failed);
+        simulator_.schedule(now() + spec_.failures.repair, Kind::recovery, failed,
+                            engine.generation);
     }
 }
 
@@ -123,6 +124,28 @@ void Cluster::retry(std::uint32_t index) {
         return;
     }
     simulator_.schedule(now() + spec_.failures.detection, Kind::retry, index, s.life);
+}
+
+// An engine that starts now serves from then on. Those of a pool read from the store one after the
+// other; where the weights are converted first, they are read after that.
+SimTime Cluster::serves_at(std::uint32_t number) {
+    Pool& pool = pools_[number];
+    const Startup& startup = pool.spec->startup;
+    const SimTime begin = startup.convert_first ? now() + startup.convert : now();
+    SimTime end = begin + startup.read;
+    if (startup.store.ps > 0) {
+        pool.store_free = std::max(pool.store_free, begin) + startup.store;
+        end = std::max(end, pool.store_free);
+    }
+    return (startup.convert_first ? end : end + startup.convert) + startup.warm_up;
+}
+
+// Repaired: reads its weights again.
+void Cluster::restart(std::uint32_t index) {
+    const SimTime serves = serves_at(engines_[index].pool);
+    if (serves == now()) return recover(index);
+    set_state(index, State::starting);
+    simulator_.schedule(serves, Kind::started, index, engines_[index].generation);
 }
 
 // Up again, or for the first time.
@@ -176,9 +199,10 @@ void Cluster::scale(std::uint32_t number) {
     const bool more =
         static_cast<double>(waiting) > rule.waiting_above * static_cast<double>(active);
     if (more && cold != Sequence::kNone && active < rule.most * lanes) {
+        const SimTime serves = serves_at(number);
         for (std::uint32_t e = cold; e < cold + lanes; ++e) {
             set_state(e, State::starting);
-            simulator_.schedule(now() + rule.startup, Kind::started, e);
+            simulator_.schedule(serves, Kind::started, e, engines_[e].generation);
         }
     } else if (waiting == 0 && active > rule.least * lanes && last_up != Sequence::kNone &&
                static_cast<double>(used) < rule.use_below * static_cast<double>(pages)) {

@@ -20,7 +20,7 @@ bool Cluster::place(std::uint32_t index) {
     std::sort(order.begin(), order.end());
     for (const auto& [tokens, e] : order) {
         const std::uint32_t g = choose_group(engines_[e]);
-        if (!engines_[e].groups[g].reserve(index)) continue;
+        if (!engines_[e].groups[g].reserve(index, now())) continue;
         s.next_engine = e;
         s.next_group = g;
         s.attempt = ++attempts_ & Event::kGenerationMask;

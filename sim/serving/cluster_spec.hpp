@@ -12,6 +12,7 @@
 #include "serving/attention_group.hpp"
 #include "serving/deployment.hpp"
 #include "serving/serving_result.hpp"
+#include "serving/startup.hpp"
 
 namespace orrery {
 
@@ -57,15 +58,14 @@ struct Router {
 enum class GroupBalance : std::uint8_t { round_robin, least_tokens };
 
 // Every `interval`, a pool in which more than `waiting_above` requests wait for each engine that is
-// up or starting starts one more; one in which none wait and whose KV use is below `use_below`
-// drains one.
+// up or starting starts one more, which serves after PoolSpec::startup; one in which none wait and
+// whose KV use is below `use_below` drains one.
 struct Autoscale {
     bool on = false;
     std::int64_t least = 1, most = 1;  // engines
     SimDuration interval = {};
     double waiting_above = 4;
     double use_below = 0.3;
-    SimDuration startup = {};  // loading and converting weights, warming up
 };
 
 struct PoolSpec {
@@ -84,6 +84,7 @@ struct PoolSpec {
     GroupBalance balance = GroupBalance::least_tokens;
     AnyTimer timer = {};
     Autoscale autoscale = {};
+    Startup startup = {};  // of an engine that autoscaling starts, or that was repaired
 };
 
 // A sequence's KV after its prompt. A place in a decode engine is reserved first; without one the
@@ -112,7 +113,7 @@ struct Failure {
 struct FailureSpec {
     std::vector<Failure> given = {};
     double mean_seconds_between = 0;  // of one engine, exponential; 0: none drawn
-    SimDuration repair = {};          // until the engine is up again
+    SimDuration repair = {};          // until the engine starts again
     SimDuration detection = {};       // until its requests are sent elsewhere
     std::int64_t most_retries = 10;   // of one request
     std::uint64_t seed = 1;

@@ -46,6 +46,7 @@ struct BatchPolicy {
     // After a preemption nobody is admitted before a running sequence has ended.
     bool hold_after_preemption = true;
     bool prefix_cache = true;
+    bool write_through = false;  // of lower tiers: KvSpec::write_through, where a scenario says none
     // Work on the CPU between two iterations; hidden behind the GPU's where cpu_overlapped.
     Sourced<Seconds> cpu_time = {Seconds(0), {Origin::assumed, "none"}};
     bool cpu_overlapped = false;

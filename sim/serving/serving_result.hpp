@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/time.hpp"
+#include "serving/kv_cache.hpp"
 #include "serving/sketch.hpp"
 #include "serving/time_series.hpp"
 
@@ -44,14 +45,16 @@ struct ServingResult {
     std::int64_t lost = 0;                 // gave up after ClusterSpec::most_retries failures
     std::int64_t unfinished = 0;           // under way at the time limit
     std::int64_t retries = 0;
-    std::int64_t preemptions = 0, swaps = 0;
-    std::int64_t good = 0;  // finished within the service level
+    std::int64_t preemptions = 0;
+    std::int64_t swaps = 0, swaps_refused = 0;  // to host memory; would have been, but it was full
+    std::int64_t good = 0;                      // finished within the service level
     std::int64_t skipped_lines = 0;
     // Tokens.
     std::int64_t prompt_tokens = 0;                           // of finished requests
     std::int64_t output_tokens = 0;                           // of finished requests
     std::int64_t admitted_prompt_tokens = 0, hit_tokens = 0;  // hit rate = hit / admitted
     std::int64_t computed_prompt_tokens = 0;
+    KvMoves moves;  // between tiers of KV caches
     // Times.
     SimTime last_arrival = {}, end = {};
     // ttft: arrival to first token. itl: between two deliveries to a user (a step that brings

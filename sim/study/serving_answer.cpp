@@ -117,6 +117,17 @@ ResultTable setup_table(const ServingScenario& serving, const ServingResult& r) 
                                    pool.gpus_per_engine(), pool.gpus_per_engine() > 1 ? "s" : "",
                                    plan_text(pool.engine.plan), spec.group.policy.name));
     }
+    for (const PoolSpec& pool : serving.deployment.pools) {
+        const Startup& s = pool.startup;
+        if (s.alone().ps == 0) continue;
+        const auto seconds = [](SimDuration d) { return to_seconds(d).value(); };
+        row("start-up of " + pool.name,
+            fmt::format("{:.1f} s: {:.1f} GB a node read in {:.1f} s, converted in {:.1f} s, warm "
+                        "in {:.1f} s",
+                        seconds(s.alone()), s.node_bytes.value() / 1e9,
+                        seconds(std::max(s.read, s.store)), seconds(s.convert),
+                        seconds(s.warm_up)));
+    }
     row("requests",
         fmt::format("{} arrived in {:.0f} s, {} finished in {:.0f} s", r.arrived,
                     to_seconds(r.last_arrival).value(), r.finished, to_seconds(r.end).value()));
@@ -155,10 +166,14 @@ ResultTable counts_table(const ServingResult& r) {
         {"sent elsewhere after failures", r.retries},
         {"preemptions", r.preemptions},
         {"of them swapped to the host", r.swaps},
+        {"of them recomputed: host memory was full", r.swaps_refused},
         {"trace lines skipped", r.skipped_lines},
         {"input tokens", r.prompt_tokens},
         {"prompt tokens computed", r.computed_prompt_tokens},
         {"output tokens", r.output_tokens},
+        {"tokens loaded from lower tiers", r.moves.loaded},
+        {"tokens written to lower tiers", r.moves.written},
+        {"tokens swapped out and in", r.moves.swapped},
         {"iterations", r.iterations}};
     for (const auto& [what, count] : rows) {
         if (count > 0) table.rows.push_back({std::string(what), count});

@@ -76,18 +76,21 @@ BatchPolicy read_policy(ServingReader& reader, const ConfigNode& block, const De
     return policy;
 }
 
-// A lower tier: its size and rate for one attention group.
+// A lower tier: its size and rates for one attention group. Lanes divide its memory.
 KvTier read_tier(ServingReader& reader, const ConfigNode& block, const char* name,
-                 double bytes_per_token) {
+                 double bytes_per_token, std::int64_t lanes) {
     const auto tier = block.find(name);
     if (!tier) return {};
     const auto memory = reader.quantity<Bytes>(*tier, "memory");
     const auto bandwidth = reader.quantity<BytesPerSecond>(*tier, "bandwidth");
     if (!memory) tier->fail("must have memory: of one attention group");
     if (!bandwidth) tier->fail("must have bandwidth: into the memory of one attention group");
+    const auto write = reader.quantity<BytesPerSecond>(*tier, "write_bandwidth");
+    if (!(memory->value() > 0)) tier->at("memory").fail("must be above 0");
     tier->reject_unknown_keys();
-    return {static_cast<std::int64_t>(memory->value() / bytes_per_token),
-            to_sim_duration(Bytes(bytes_per_token) / *bandwidth)};
+    return {static_cast<std::int64_t>(memory->value() / bytes_per_token) / lanes,
+            to_sim_duration(Bytes(bytes_per_token) / *bandwidth),
+            to_sim_duration(Bytes(bytes_per_token) / write.value_or(*bandwidth))};
 }
 
 void read_kv(ServingReader& reader, const ConfigNode& pool, const DeployedPool& deployed,
@@ -109,8 +112,14 @@ void read_kv(ServingReader& reader, const ConfigNode& pool, const DeployedPool& 
         }
         kv.block_tokens = block_tokens;
     }
-    kv.host = read_tier(reader, block, "host", bytes);
-    kv.ssd = read_tier(reader, block, "ssd", bytes);
+    kv.host = read_tier(reader, block, "host", bytes, spec.lanes);
+    kv.ssd = read_tier(reader, block, "ssd", bytes, spec.lanes);
+    if (kv.host.tokens > 0 || kv.ssd.tokens > 0) {
+        kv.write_through = reader.choice(block, "write", spec.group.policy.write_through ? 1 : 0,
+                                         {"back", "through"}) == 1;
+    } else if (const auto write = block.find("write")) {
+        write->fail("is of lower tiers, of which there are none");
+    }
     if (const auto store = reader.quantity<BytesPerSecond>(block, "store_bandwidth")) {
         spec.group.store_per_token = to_sim_duration(Bytes(bytes) / *store);
     }
@@ -145,16 +154,7 @@ void read_acceptance(ServingReader& reader, const ConfigNode& pool, std::int64_t
         static_cast<std::uint64_t>(reader.integer(pool, "seed", 1, 0, INT64_MAX));
 }
 
-// A GPU's share of the weights.
-Bytes weights_of(const DeployedPool& deployed) {
-    for (const MemoryItem& item : deployed.memory) {
-        if (item.name == "weights") return item.bytes;
-    }
-    return Bytes(0);
-}
-
-void read_autoscale(ServingReader& reader, const ConfigNode& pool, const DeployedPool& deployed,
-                    PoolSpec& spec) {
+void read_autoscale(ServingReader& reader, const ConfigNode& pool, PoolSpec& spec) {
     const auto block = pool.find("autoscale");
     if (!block) return;
     Autoscale& rule = spec.autoscale;
@@ -165,15 +165,61 @@ void read_autoscale(ServingReader& reader, const ConfigNode& pool, const Deploye
     rule.interval = reader.duration(*block, "interval", to_sim_duration(Seconds(30)));
     rule.waiting_above = reader.number(*block, "waiting_above", 4, 0, 1e6);
     rule.use_below = reader.number(*block, "use_below", 0.3, 0, 1);
-    rule.startup = reader.duration(*block, "startup", to_sim_duration(Seconds(120)));
-    if (const auto storage = reader.quantity<BytesPerSecond>(*block, "storage_bandwidth")) {
-        const std::int64_t gpus =
-            std::min(deployed.gpus_per_engine(), deployed.engine.gpus_per_node());
-        const Bytes node = weights_of(deployed) * static_cast<double>(gpus);
-        rule.startup = rule.startup + to_sim_duration(node / *storage);
-    }
     if (rule.interval.ps <= 0) block->at("interval").fail("must be above 0");
     block->reject_unknown_keys();
+}
+
+std::optional<BytesPerSecond> read_rate(ServingReader& reader, const ConfigNode& block,
+                                        const char* key, const char* title) {
+    if (!block.has(key)) return std::nullopt;
+    return reader.sourced<BytesPerSecond>(block, key, {}, title).value;
+}
+
+WeightConversion read_conversion(ServingReader& reader, const ConfigNode& block,
+                                 const EngineSpec& engine) {
+    const auto conversion = static_cast<WeightConversion>(
+        reader.choice(block, "convert", 0, {"none", "on_load", "offline"}));
+    if (conversion == WeightConversion::none) return conversion;
+    const ConfigNode node = block.at("convert");
+    if (engine.model.weight_format != "fp8_block") {
+        node.fail("must be none: the model is not stored in FP8");
+    }
+    if (engine.plan.precision != Precision::bf16) {
+        node.fail(
+            fmt::format("must be none: FP8 is converted for engines of precision bf16, this "
+                        "one's is {}",
+                        to_string(engine.plan.precision)));
+    }
+    return conversion;
+}
+
+// What an engine does before it serves; of pools that autoscale or whose engines fail.
+void read_startup(ServingReader& reader, const ConfigNode& pool, const DeployedPool& deployed,
+                  PoolSpec& spec) {
+    const bool given = pool.has("startup");
+    if (!given && !spec.autoscale.on) return;
+    const ConfigNode block = block_or_empty(pool, "startup");
+    StartupInputs inputs;
+    const auto warm_up =
+        reader.sourced<Seconds>(block, "warm_up", default_warm_up(), "warm-up of a started engine");
+    if (warm_up.value.value() > 9e6) block.at("warm_up").fail("must be at most 9e6 s");
+    inputs.warm_up = to_sim_duration(warm_up.value);
+    inputs.conversion = read_conversion(reader, block, deployed.engine);
+    const auto storage = read_rate(reader, block, "storage_bandwidth", "storage of a node");
+    const auto store = read_rate(reader, block, "store_bandwidth", "store of weights");
+    const auto write = read_rate(reader, block, "write_bandwidth", "storage of a node, writing");
+    const bool offline = inputs.conversion == WeightConversion::offline;
+    if (offline && !(storage && write)) {
+        block.fail(
+            "must have storage_bandwidth and write_bandwidth: offline conversion reads and "
+            "writes all weights");
+    }
+    if (write && !offline) block.at("write_bandwidth").fail("is of offline conversion");
+    inputs.storage = storage.value_or(BytesPerSecond(0));
+    inputs.store = store.value_or(BytesPerSecond(0));
+    inputs.write = write.value_or(BytesPerSecond(0));
+    block.reject_unknown_keys();
+    spec.startup = plan_startup(deployed, inputs);
 }
 
 void read_router(ServingReader& reader, const ConfigNode& pool, PoolSpec& spec) {
@@ -204,7 +250,8 @@ void read_pool(ServingReader& reader, const ConfigNode& block, const DeployedPoo
     read_acceptance(reader, block, engine.draft_tokens, spec);
     read_kv(reader, block, deployed, spec, block_tokens);
     read_router(reader, block, spec);
-    read_autoscale(reader, block, deployed, spec);
+    read_autoscale(reader, block, spec);
+    read_startup(reader, block, deployed, spec);
     block.reject_unknown_keys();
     for (const PoolSpec& before : reader.result.deployment.pools) {
         const std::int64_t most = before.autoscale.on ? before.autoscale.most : before.engines;

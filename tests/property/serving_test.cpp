@@ -66,8 +66,13 @@ ClusterSpec random_cluster(std::uint64_t seed, GridTimer& timer) {
                       .page_tokens = 16,
                       .block_tokens = 64};
         p.group.kv.host = {.tokens = static_cast<std::int64_t>(pick(seed, draw + 5, 3)) * 640,
-                           .load_per_token = {kMillisecond / 100}};
-        p.group.kv.ssd = {.tokens = 6400, .load_per_token = {kMillisecond / 10}};
+                           .load_per_token = {kMillisecond / 100},
+                           .write_per_token = {kMillisecond / 50}};
+        p.group.kv.ssd = {.tokens = 6400,
+                          .load_per_token = {kMillisecond / 10},
+                          .write_per_token = {kMillisecond / 5}};
+        p.group.kv.write_through = pick(seed, draw + 9, 2) == 0;
+        p.group.policy.preemption = static_cast<Preemption>(pick(seed, draw + 10, 2));
         p.group.decodes = role != EngineRole::prefill;
         if (pick(seed, draw + 6, 2) == 0) p.group.speculation.acceptance = {0.7, 0.4};
         p.router.kind = static_cast<RouterKind>(pick(seed, draw + 7, 4));
@@ -102,8 +107,11 @@ ClusterSpec random_cluster(std::uint64_t seed, GridTimer& timer) {
                            .least = 1,
                            .most = 4,
                            .interval = {200 * kMillisecond},
-                           .waiting_above = 2,
-                           .startup = {500 * kMillisecond}};
+                           .waiting_above = 2};
+            p.startup = {.read = {300 * kMillisecond},
+                         .store = {200 * kMillisecond},
+                         .convert = {50 * kMillisecond},
+                         .warm_up = {150 * kMillisecond}};
         }
     }
     return spec;
@@ -123,6 +131,7 @@ void expect_equal(const ServingResult& a, const ServingResult& b) {
 TEST(Serving, EveryRequestEndsOnceWhateverHappens) {
     constexpr std::int64_t kRequests = 250;
     std::int64_t preemptions = 0, retries = 0, hits = 0, handoffs = 0, started = 0;
+    std::int64_t swaps = 0, refused = 0, loaded = 0, written = 0;
     for (std::uint64_t seed = 1; seed <= 60; ++seed) {
         SCOPED_TRACE(seed);
         GridTimer timer;
@@ -139,6 +148,10 @@ TEST(Serving, EveryRequestEndsOnceWhateverHappens) {
         preemptions += result.preemptions;
         retries += result.retries;
         hits += result.hit_tokens;
+        swaps += result.swaps;
+        refused += result.swaps_refused;
+        loaded += result.moves.loaded;
+        written += result.moves.written;
         handoffs += result.handoff.count();
         for (const PoolResult& pool : result.pools) started += pool.engines_peak;
     }
@@ -146,6 +159,10 @@ TEST(Serving, EveryRequestEndsOnceWhateverHappens) {
     EXPECT_GT(preemptions, 100);
     EXPECT_GT(retries, 100);
     EXPECT_GT(hits, 10'000);
+    EXPECT_GT(swaps, 100);
+    EXPECT_GT(refused, 10);
+    EXPECT_GT(loaded, 1000);
+    EXPECT_GT(written, loaded);
     EXPECT_GT(handoffs, 1000);
     EXPECT_GT(started, 60);
 }

@@ -151,8 +151,8 @@ TEST(Cluster, TheLastAdmittedMakesRoom) {
     EXPECT_NEAR(ms(result.itl.percentile(1)), 4, 4 * kError);
 }
 
-// With swapping B comes back without computing: 9 tokens at 2 ms each from the host, from 6 to
-// 22 ms (the last one is not kept), then three steps.
+// With swapping B comes back without computing: 8 tokens at 2 ms each from the host (the last one
+// is not kept), from 6 to 22 ms, then three steps.
 TEST(Cluster, SwappedSequencesAreLoadedBack) {
     TableTimer timer{[](const Iteration&) { return 1; }};
     ClusterSpec spec = one_engine(timer);
@@ -166,6 +166,58 @@ TEST(Cluster, SwappedSequencesAreLoadedBack) {
     EXPECT_EQ(result.computed_prompt_tokens, 12);
     EXPECT_EQ(result.finished, 2);
     EXPECT_EQ(result.end.ps, (6 + 16 + 3) * kMillisecond);
+}
+
+// Writing them takes 1 ms each: A's third step waits for B's pages from 3 to 11 ms, A ends at 14, B
+// is read until 30 and does its three steps.
+TEST(Cluster, SwappingOutIsPaidFor) {
+    TableTimer timer{[](const Iteration&) { return 1; }};
+    ClusterSpec spec = one_engine(timer);
+    spec.pools[0].group.kv = {.pages = 4, .page_tokens = 4};
+    spec.pools[0].group.kv.host = {
+        .tokens = 100, .load_per_token = {2 * kMillisecond}, .write_per_token = {kMillisecond}};
+    spec.pools[0].group.policy.watermark = 0;
+    spec.pools[0].group.policy.preemption = Preemption::swap;
+    const auto run = [&] {
+        return simulate_serving(spec, stream_of({make_request(0, 6, 6), make_request(0, 6, 6)}));
+    };
+    const ServingResult result = run();
+    EXPECT_EQ(result.end.ps, (14 + 16 + 3) * kMillisecond);
+    EXPECT_EQ(result.moves.swapped, 16);
+    // 8 tokens are two pages. With room for one, B is computed again as if there were no host:
+    // the timeline of TheLastAdmittedMakesRoom.
+    spec.pools[0].group.kv.host.tokens = 8;
+    EXPECT_EQ(run().swaps, 1);
+    spec.pools[0].group.kv.host.tokens = 7;
+    const ServingResult full = run();
+    EXPECT_EQ(full.swaps, 0);
+    EXPECT_EQ(full.swaps_refused, 1);
+    EXPECT_EQ(full.computed_prompt_tokens, 21);
+    EXPECT_EQ(full.end.ps, 9 * kMillisecond);
+}
+
+// Two pages of A's block are idle when B, its block in the other two, has its first token at 11 ms
+// and needs a page: 8 tokens are written to the host at 1 ms each before B's step, 11-19, runs.
+TEST(Cluster, AStepWaitsForThePagesItTakes) {
+    TableTimer timer{[](const Iteration&) { return 1; }};
+    ClusterSpec spec = one_engine(timer);
+    spec.pools[0].group.kv = {.pages = 4, .page_tokens = 4, .block_tokens = 8};
+    spec.pools[0].group.kv.host = {.tokens = 100, .write_per_token = {kMillisecond}};
+    static const std::vector<std::uint64_t> first = {1}, second = {2};
+    std::vector<Request> requests = {make_request(0, 8, 1), make_request(10, 8, 3)};
+    requests[0].blocks = first;
+    requests[1].blocks = second;
+    const auto run = [&] {
+        RequestStream again = stream_of(requests);
+        again.block_tokens = 8;
+        return simulate_serving(spec, again);
+    };
+    EXPECT_EQ(run().end.ps, 21 * kMillisecond);
+    EXPECT_EQ(run().moves.written, 8);
+    // Written as soon as it was computed, 1-9: nothing to wait for.
+    spec.pools[0].group.kv.write_through = true;
+    EXPECT_EQ(run().end.ps, 13 * kMillisecond);
+    EXPECT_EQ(run().moves.written, 16);
 }
 
 // 100 tokens of memory: 90 + 20 do not fit, whatever runs.

@@ -77,6 +77,37 @@ TEST(LowerTiers, AreLoadedFrom) {
     EXPECT_EQ(result.end.ps, (1000 + 64 + 22) * kMillisecond);
 }
 
+// The same with writing at 1/4 ms a token. Written back: the second's pages are clean at 532, so it
+// ends at 682; the third's at 1032, its 128 tokens are there at 1096, and 22 are computed. Written
+// through: the first's are on the host at 182, the second's at 682, and nobody waits.
+TEST(LowerTiers, AreWrittenTo) {
+    LinearTimer timer = token_timer();
+    ClusterSpec spec = one_engine(timer);
+    spec.pools[0].group.kv = {.pages = 11, .page_tokens = 16, .block_tokens = 64};
+    spec.pools[0].group.kv.host = {.tokens = 1000,
+                                   .load_per_token = {kMillisecond / 2},
+                                   .write_per_token = {kMillisecond / 4}};
+    static const std::vector<std::uint64_t> first = {1, 2}, second = {3, 4};
+    std::vector<Request> requests = {make_request(0, 150, 1), make_request(500, 150, 1),
+                                     make_request(1000, 150, 1)};
+    requests[0].blocks = requests[2].blocks = first;
+    requests[1].blocks = second;
+    const auto run = [&](bool through) {
+        spec.pools[0].group.kv.write_through = through;
+        RequestStream stream = stream_of(requests);
+        stream.block_tokens = 64;
+        return simulate_serving(spec, stream);
+    };
+    const ServingResult back = run(false), through = run(true);
+    EXPECT_EQ(back.end.ps, 1118 * kMillisecond);
+    EXPECT_DOUBLE_EQ(ms(back.ttft.mean()), (150 + 182 + 118) / 3.0);
+    EXPECT_EQ(back.moves.loaded, 128);
+    EXPECT_EQ(back.moves.written, 256);
+    EXPECT_EQ(through.end.ps, 1086 * kMillisecond);
+    EXPECT_DOUBLE_EQ(ms(through.ttft.mean()), (150 + 150 + 86) / 3.0);
+    EXPECT_EQ(through.moves.written, 256);
+}
+
 // The first 500 conversations of Kimi's trace, one after the other with memory without end: hits
 // are the leading full blocks that came before, but for a prompt's last token. The twin is a set.
 TEST(LowerTiers, HitsOfARealTrace) {
@@ -175,12 +206,9 @@ TEST(Autoscale, StartsAndDrains) {
     LinearTimer timer = token_timer();
     ClusterSpec spec = one_engine(timer);
     spec.pools[0].group.policy.max_sequences = 1;
-    spec.pools[0].autoscale = {.on = true,
-                               .least = 1,
-                               .most = 2,
-                               .interval = {100 * kMillisecond},
-                               .waiting_above = 2,
-                               .startup = {150 * kMillisecond}};
+    spec.pools[0].autoscale = {
+        .on = true, .least = 1, .most = 2, .interval = {100 * kMillisecond}, .waiting_above = 2};
+    spec.pools[0].startup.warm_up = {150 * kMillisecond};
     std::vector<Request> requests(5, make_request(0, 100, 1));
     requests.push_back(make_request(260, 100, 1));
     requests.push_back(make_request(1000, 100, 1));

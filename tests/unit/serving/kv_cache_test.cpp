@@ -94,6 +94,105 @@ TEST(KvCache, LowerTiersTakeWhatLeaves) {
     EXPECT_EQ(cache.find(chain).blocks, 0);
 }
 
+constexpr std::int64_t kMs = 1'000'000'000;
+SimTime at_ms(std::int64_t ms) { return SimTime{ms * kMs}; }
+
+// 4 pages, blocks of 2 pages and 8 tokens; 1, 2 are idle. Writing takes 1 ms a token, reading 2. At
+// 100 ms both are written back: clean at 116. At 110 they are wanted again: read from 116 to 148.
+TEST(KvCache, WritingAndReadingShareTheLink) {
+    KvSpec spec{.pages = 4, .page_tokens = 4, .block_tokens = 8};
+    spec.host = {.tokens = 16, .load_per_token = {2 * kMs}, .write_per_token = {kMs}};
+    KvMoves moves;
+    KvCache cache(spec, &moves);
+    const Names chain = {1, 2};
+    ASSERT_TRUE(cache.take(4));
+    cache.share(chain, at_ms(0));
+    cache.release(chain);
+    ASSERT_TRUE(cache.take(4, at_ms(100)));
+    EXPECT_EQ(cache.clean(), at_ms(116));
+    EXPECT_EQ(cache.clean(), SimTime{});
+    cache.give(4);
+    EXPECT_EQ(cache.hold(chain, at_ms(110)), at_ms(148));
+    EXPECT_EQ(moves.written, 16);
+    EXPECT_EQ(moves.loaded, 16);
+    cache.check();
+}
+
+// Written through: on the host at 8 and 16 ms. Taking block 2's pages at 5 waits for its copy, at
+// 20 for nothing. What is loaded stays on the host: leaving HBM again costs no writing.
+TEST(KvCache, WhatIsWrittenThroughLeavesForNothing) {
+    KvSpec spec{.pages = 4, .page_tokens = 4, .block_tokens = 8, .write_through = true};
+    spec.host = {.tokens = 16, .load_per_token = {2 * kMs}, .write_per_token = {kMs}};
+    KvMoves moves;
+    KvCache cache(spec, &moves);
+    const Names chain = {1, 2};
+    ASSERT_TRUE(cache.take(4));
+    cache.share(chain, at_ms(0));
+    cache.release(chain);
+    ASSERT_TRUE(cache.take(2, at_ms(5)));
+    EXPECT_EQ(cache.clean(), at_ms(16));
+    cache.give(2);
+    EXPECT_EQ(cache.find(chain).host, 1);
+    EXPECT_EQ(cache.find(chain).idle, 1);
+    EXPECT_EQ(cache.hold(chain, at_ms(20)), at_ms(36));
+    cache.release(chain);
+    ASSERT_TRUE(cache.take(4, at_ms(40)));
+    EXPECT_LE(cache.clean(), at_ms(40));
+    EXPECT_EQ(moves.written, 16);
+    EXPECT_EQ(cache.find(chain).host, 2);
+    cache.check();
+}
+
+// The host has room for one block. Block 2 is written until 8; block 1 needs its place, which SSD
+// has at 8 + 24 (3 ms a token), so block 1 is on the host, and all pages are clean, at 40. Reading
+// both from 40 on: SSD's at 40 + 4 x 8, the host's link carries both until 40 + 2 x 16.
+TEST(KvCache, APlaceOnTheHostIsWaitedFor) {
+    KvSpec spec{.pages = 4, .page_tokens = 4, .block_tokens = 8};
+    spec.host = {.tokens = 15, .load_per_token = {2 * kMs}, .write_per_token = {kMs}};
+    spec.ssd = {.tokens = 8, .load_per_token = {4 * kMs}, .write_per_token = {3 * kMs}};
+    KvCache cache(spec);
+    const Names chain = {1, 2};
+    ASSERT_TRUE(cache.take(4));
+    cache.share(chain, at_ms(0));
+    cache.release(chain);
+    ASSERT_TRUE(cache.take(4, at_ms(0)));
+    EXPECT_EQ(cache.clean(), at_ms(40));
+    EXPECT_EQ(cache.find(chain).host, 1);
+    EXPECT_EQ(cache.find(chain).ssd, 1);
+    cache.give(4);
+    EXPECT_EQ(cache.hold(chain, at_ms(40)), at_ms(72));
+    cache.check();
+}
+
+// Host memory of 10 pages: 30 tokens take 8 of them, and push out one of the two blocks there.
+// 9 more tokens (3 pages) do not fit, 8 do when the other block goes. In and out: 30 + 8 + 30.
+TEST(KvCache, SwappedSequencesTakeHostMemory) {
+    KvSpec spec{.pages = 4, .page_tokens = 4, .block_tokens = 8};
+    spec.host = {.tokens = 40, .load_per_token = {2 * kMs}, .write_per_token = {kMs}};
+    KvMoves moves;
+    KvCache cache(spec, &moves);
+    const Names chain = {1, 2};
+    ASSERT_TRUE(cache.take(4));
+    cache.share(chain, at_ms(0));
+    cache.release(chain);
+    ASSERT_TRUE(cache.take(4, at_ms(0)));  // the link is busy until 16
+    cache.give(4);
+    EXPECT_EQ(cache.swap_out(30, at_ms(10)), at_ms(46));
+    EXPECT_EQ(cache.swapped_pages(), 8);
+    EXPECT_EQ(cache.find(chain).host, 1);
+    EXPECT_EQ(cache.swap_out(9, at_ms(50)), std::nullopt);
+    EXPECT_EQ(cache.find(chain).host, 1);
+    EXPECT_EQ(cache.swap_out(8, at_ms(50)), at_ms(58));
+    EXPECT_EQ(cache.find(chain).blocks, 0);
+    cache.check();
+    EXPECT_EQ(cache.swap_in(30, at_ms(60)), at_ms(120));
+    cache.end_swap(30);
+    cache.end_swap(8);
+    EXPECT_EQ(cache.swapped_pages(), 0);
+    EXPECT_EQ(moves.swapped, 68);
+    cache.check();
+}
+
 // The slow twin: a list of idle blocks in order of use, sets otherwise, one tier below HBM.
 struct Twin {
     std::int64_t pages, block_pages, host_blocks, private_pages = 0;

@@ -74,6 +74,16 @@ TEST(ServingScenarios, NameWhatIsWrong) {
         {"scheduling.chat.acceptance=[0.8]", "must have as many figures as there are drafts, 0"},
         {"scheduling.chat.kv.page_tokens=0", "scheduling.chat.kv.page_tokens = 0: must be"},
         {"scheduling.chat.kv.host={\"memory\": \"1 GB\"}", "must have bandwidth"},
+        {"scheduling.chat.kv.host={\"memory\": \"1 GB\", \"bandwidth\": \"0 GB/s\"}",
+         "scheduling.chat.kv.host.bandwidth = \"0 GB/s\": must be above zero"},
+        {"scheduling.chat.kv.write=through", "is of lower tiers, of which there are none"},
+        {"scheduling.chat.startup={\"convert\": \"on_load\"}",
+         "startup.convert = \"on_load\": must be none: the model is not stored in FP8"},
+        {"scheduling.chat.startup={\"write_bandwidth\": \"1 GB/s\"}",
+         "startup.write_bandwidth = \"1 GB/s\": is of offline conversion"},
+        {"scheduling.chat.startup={\"storage_bandwidth\": \"0 GB/s\"}",
+         "startup.storage_bandwidth = \"0 GB/s\": must be above zero"},
+        {"scheduling.chat.startup={\"warm_up\": \"1e9 s\"}", "must be at most 9e6 s"},
         {"scheduling.caht.policy=vllm_like", "scheduling.caht"},
         {"handoff.mode=whole", "handoff"},
         {"slo.ttft=2", "slo.ttft = 2: must be"},
@@ -89,6 +99,33 @@ TEST(ServingScenarios, NameWhatIsWrong) {
 TEST(ServingScenarios, PoolsFitTheCluster) {
     EXPECT_THAT(complaint({"scheduling.chat.autoscale={\"max\": 9}"}),
                 HasSubstr("pools take up to 9 GPUs, must take at most the cluster's 8"));
+}
+
+// DeepSeek-V3 is stored in FP8: converting it is for engines that compute in BF16, whose KV cache
+// has the rest of the memory. On 8 nodes of H800 a GPU holds 1/64 of the experts.
+TEST(ServingScenarios, ConversionToBf16) {
+    const auto load = [](std::vector<std::string> sets) {
+        sets.insert(sets.end(), {"workload.requests=20", "cluster.nodes=8"});
+        return run("scenarios/serving/deepseek_v3_h800_tp16.json", sets);
+    };
+    const std::string pool =
+        "deployment.pools=[{\"name\": \"engine\", \"tp\": 16, \"dp\": 4, \"ep\": 64}]";
+    const std::string startup =
+        "scheduling.engine.startup={\"storage_bandwidth\": \"10 GB/s\", \"convert\": \"on_load\"}";
+    EXPECT_THAT(
+        [&] {
+            load({pool, startup});
+        },
+        testing::ThrowsMessage<InputError>(
+            HasSubstr("FP8 is converted for engines of precision bf16, this one's is")));
+    const RunResult fp8 = load({pool});
+    const RunResult bf16 = load({pool, startup, "deployment.precision=bf16"});
+    EXPECT_LT(value(bf16, "kv_capacity_tokens"), value(fp8, "kv_capacity_tokens"));
+    const auto& rows = bf16.breakdown.front().rows;
+    const auto start = [](const auto& row) {
+        return std::get<std::string>(row.front()) == "start-up of engine";
+    };
+    EXPECT_EQ(std::count_if(rows.begin(), rows.end(), start), 1);
 }
 
 // Objectives count: with one that nothing meets goodput is 0.
