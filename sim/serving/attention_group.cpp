@@ -68,7 +68,7 @@ void AttentionGroup::choose_prompts(SimTime now) {
         }
     }
     for (const std::uint32_t index : prefilling_) {
-        if (budget <= 0) break;
+        if (budget <= 0 || prompts_full()) break;
         start_chunk(index, budget);
     }
     if (budget > 0 && !waiting_.empty() && may_admit()) admit_waiting(now, budget);

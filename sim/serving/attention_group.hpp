@@ -126,6 +126,10 @@ class AttentionGroup {
     void admit_waiting(SimTime now, std::int64_t& budget);
     void start_chunk(std::uint32_t index, std::int64_t& budget);
     double reserve_ratio() const;
+    bool prompts_full() const {
+        const auto most = static_cast<std::size_t>(spec_->policy.max_prompts);
+        return most > 0 && chunks_.size() >= most;
+    }
 
     void choose_prompts(SimTime now);
     void start_loading(std::uint32_t index, SimTime ready);

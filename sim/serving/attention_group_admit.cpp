@@ -25,7 +25,8 @@ std::uint32_t AttentionGroup::next_waiting(SimTime now) {
 }
 
 void AttentionGroup::admit_waiting(SimTime now, std::int64_t& budget) {
-    while (budget > 0 && !waiting_.empty() && running_ < spec_->policy.max_sequences) {
+    while (budget > 0 && !prompts_full() && !waiting_.empty() &&
+           running_ < spec_->policy.max_sequences) {
         const std::uint32_t index = next_waiting(now);
         if (!admit(index, now, budget)) return;
         if ((*pool_)[index].state == SequenceState::prefilling) start_chunk(index, budget);

@@ -108,7 +108,7 @@ void read_degrees(const ConfigNode& block, EngineSpec& engine) {
 }
 
 DeployedPool read_pool(const ConfigNode& block, const EngineSpec& common,
-                       const Sourced<Bytes>& runtime) {
+                       const Sourced<Bytes>& runtime, const LimitsOf& limits_of) {
     DeployedPool pool;
     pool.engine = common;
     EngineSpec& engine = pool.engine;
@@ -135,10 +135,11 @@ DeployedPool read_pool(const ConfigNode& block, const EngineSpec& common,
         count(block, "communication_sms", engine.communication_sms, 1, 64));
     const bool prompts = pool.role != EngineRole::decode,
                decodes = pool.role != EngineRole::prefill;
-    pool.prefill_tokens =
-        count(block, "prefill_tokens", prompts ? 8192 : 0, prompts ? 1 : 0, 10'000'000);
-    pool.decode_sequences =
-        count(block, "decode_sequences", decodes ? 256 : 0, decodes ? 1 : 0, 1'000'000);
+    const PoolLimits limits = limits_of ? limits_of(pool.name, engine) : PoolLimits{};
+    pool.prefill_tokens = count(block, "prefill_tokens", prompts ? limits.prefill_tokens : 0,
+                                prompts ? 1 : 0, 10'000'000);
+    pool.decode_sequences = count(block, "decode_sequences", decodes ? limits.decode_sequences : 0,
+                                  decodes ? 1 : 0, 1'000'000);
     check_engine(engine, block);
     size_pool(pool, runtime, block.file() + ": " + block.path());
     return pool;
@@ -169,7 +170,8 @@ Sourced<Bytes> default_runtime_memory() {
 }
 
 Deployment read_deployment(const ConfigNode& block, const ModelSpec& model,
-                           const AcceleratorProfile& accelerator, const ClusterProfile& cluster) {
+                           const AcceleratorProfile& accelerator, const ClusterProfile& cluster,
+                           const LimitsOf& limits) {
     EngineSpec common;
     common.model = model;
     common.accelerator = accelerator;
@@ -182,7 +184,7 @@ Deployment read_deployment(const ConfigNode& block, const ModelSpec& model,
     const Sourced<Bytes> runtime = read_sourced(block, "runtime_memory", default_runtime_memory());
     Deployment deployment;
     for (const ConfigNode& element : block.at("pools").elements()) {
-        deployment.pools.push_back(read_pool(element, common, runtime));
+        deployment.pools.push_back(read_pool(element, common, runtime, limits));
         element.reject_unknown_keys();
         for (std::size_t i = 0; i + 1 < deployment.pools.size(); ++i) {
             if (deployment.pools[i].name == deployment.pools.back().name) {

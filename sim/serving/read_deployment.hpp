@@ -23,22 +23,32 @@
 //     low_latency           true where missing: low-latency all-to-all and CUDA graphs for
 //                           iterations without prompts
 //     communication_sms     of the normal all-to-all, 24 where missing
-//     prefill_tokens        most new tokens of an attention group in an iteration, 8192 where
-//                           missing (0 for decode)
-//     decode_sequences      most sequences of an attention group that decode, 256 where missing (0
-//                           for prefill)
+//     prefill_tokens        most new tokens of an attention group in an iteration; where missing
+//                           what the pool's policy takes, without one 8192 (0 for decode)
+//     decode_sequences      most sequences of an attention group that decode; where missing what
+//                           the pool's policy takes, without one 256 (0 for prefill)
 //     precision, kv_cache, draft_tokens, clock    instead of the deployment's
 // Quantities may be plain or {"value", "origin", "source"}.
+
+#include <functional>
+#include <string>
 
 #include "core/config.hpp"
 #include "serving/deployment.hpp"
 
 namespace orrery {
 
+// Of an attention group in one iteration, where a pool does not say.
+struct PoolLimits {
+    std::int64_t prefill_tokens = 8192, decode_sequences = 256;
+};
+using LimitsOf = std::function<PoolLimits(const std::string& pool, const EngineSpec& engine)>;
+
 // Throws InputError naming file, key, value and rule: unknown keys, degrees that do not divide, an
 // engine wider than the cluster, weights that do not fit, ...
 Deployment read_deployment(const ConfigNode& block, const ModelSpec& model,
-                           const AcceleratorProfile& accelerator, const ClusterProfile& cluster);
+                           const AcceleratorProfile& accelerator, const ClusterProfile& cluster,
+                           const LimitsOf& limits = {});
 
 // A number with its origin, plain or in full; `fallback` where the key is missing.
 template <class Q>

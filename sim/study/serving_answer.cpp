@@ -233,11 +233,16 @@ void add_notes(RunResult& result, const ServingScenario& serving, const ServingR
     result.notes.push_back(
         fmt::format("Percentiles are read from a sketch: within {:.2f} % of the exact value.",
                     100 * DurationSketch::kRelativeError));
-    for (const PoolSpec& pool : serving.deployment.pools) {
-        const PolicyKind* kind = find_policy(pool.group.policy.name);
-        if (kind == nullptr) continue;
-        result.notes.push_back(fmt::format("{}: {} takes: {}. It leaves out: {}.", pool.name,
-                                           kind->policy.name, kind->takes, kind->leaves_out));
+    for (const PolicyKind& kind : policy_kinds()) {
+        std::string pools;
+        for (const PoolSpec& pool : serving.deployment.pools) {
+            if (pool.group.policy.name != kind.policy.name) continue;
+            pools += fmt::format("{}{}", pools.empty() ? "" : ", ", pool.name);
+        }
+        if (pools.empty()) continue;
+        result.notes.push_back(
+            fmt::format("{} ({}) takes: {}. It leaves out: {}. Rules and defaults from {}.",
+                        kind.policy.name, pools, kind.takes, kind.leaves_out, kind.source));
     }
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "model/accounting.hpp"
+#include "serving/kv_share.hpp"
 #include "serving/read_deployment.hpp"
 #include "study/serving_reader.hpp"
 
@@ -19,12 +20,11 @@ ConfigNode block_or_empty(const ConfigNode& parent, const std::string& key) {
     return copy.at(key);
 }
 
-// Budgets are the pool's: its memory is sized for them. A policy may take fewer sequences.
-BatchPolicy read_policy(ServingReader& reader, const ConfigNode& block, const DeployedPool& pool) {
-    ConfigNode holder = block;
-    if (!block.has("policy")) holder.set("policy", "\"vllm_like\"");
-    const ConfigNode node = block.has("policy") ? block.at("policy") : holder.at("policy");
-    const ConfigNode name = node.is_object() ? node.at("like") : node;
+// The set that a pool names; vllm_like where it names none.
+const PolicyKind& policy_kind(const ConfigNode& block) {
+    const auto node = block.find("policy");
+    if (!node) return *find_policy("vllm_like");
+    const ConfigNode name = node->is_object() ? node->at("like") : *node;
     const PolicyKind* kind = find_policy(name.as_string());
     if (kind == nullptr) {
         std::string names;
@@ -33,7 +33,15 @@ BatchPolicy read_policy(ServingReader& reader, const ConfigNode& block, const De
         }
         name.fail("must be one of " + names);
     }
-    BatchPolicy policy = kind->policy;
+    return *kind;
+}
+
+// Budgets are the pool's: its memory is sized for them. A policy may take fewer sequences.
+BatchPolicy read_policy(ServingReader& reader, const ConfigNode& block, const DeployedPool& pool) {
+    ConfigNode holder = block;
+    if (!block.has("policy")) holder.set("policy", "\"vllm_like\"");
+    const ConfigNode node = block.has("policy") ? block.at("policy") : holder.at("policy");
+    BatchPolicy policy = policy_on(policy_kind(block), pool.engine);
     // Settings are noted under the pool also where the policy is given by its name alone.
     if (!node.is_object()) holder.set("policy", "{}");
     const ConfigNode values = node.is_object() ? node : holder.at("policy");
@@ -42,13 +50,16 @@ BatchPolicy read_policy(ServingReader& reader, const ConfigNode& block, const De
         reader.choice(values, "mix", static_cast<std::size_t>(policy.mix), {"together", "apart"}));
     policy.first = static_cast<BatchFirst>(reader.choice(
         values, "first", static_cast<std::size_t>(policy.first), {"decode", "prefill"}));
+    const bool fills_budget = policy.chunk_tokens == policy.token_budget;
     if (pool.prefill_tokens > 0) policy.token_budget = pool.prefill_tokens;
+    if (fills_budget) policy.chunk_tokens = policy.token_budget;
     policy.chunk_tokens =
         reader.integer(values, "chunk_tokens", std::min(policy.chunk_tokens, policy.token_budget),
                        0, policy.token_budget);
     if (pool.decode_sequences > 0) {
         policy.max_sequences = std::min(policy.max_sequences, pool.decode_sequences);
     }
+    policy.max_prompts = reader.integer(values, "max_prompts", policy.max_prompts, 0, 1'000'000);
     policy.max_sequences = reader.integer(values, "max_sequences", policy.max_sequences, 1,
                                           std::max(policy.max_sequences, pool.decode_sequences));
     policy.prefill_interval =
@@ -93,6 +104,28 @@ KvTier read_tier(ServingReader& reader, const ConfigNode& block, const char* nam
             to_sim_duration(Bytes(bytes_per_token) / write.value_or(*bandwidth))};
 }
 
+// Tokens of the policy's share of the memory, or of another one of its kind. The settings used name
+// the tokens.
+std::int64_t tokens_of_share(const ConfigNode& block, const BatchPolicy& policy,
+                             const DeployedPool& deployed) {
+    KvShare share = policy.kv;
+    const auto node = block.find("memory_share");
+    if (node) {
+        if (block.has("tokens")) node->fail("must not stand beside tokens");
+        const double value = node->as_quantity<Ratio>().value();
+        if (!(value > 0 && value <= 1)) node->fail("must be above 0 and at most 1");
+        (share.of_free < 1 ? share.of_free : share.of_all) = value;
+    }
+    const std::int64_t tokens = kv_tokens(share, deployed);
+    if (tokens < 1 && !block.has("tokens")) {
+        block.fail(
+            fmt::format("the share of the memory that {} gives weights and KV cache leaves "
+                        "no token: memory_share must be more, or tokens named",
+                        policy.name));
+    }
+    return tokens;
+}
+
 void read_kv(ServingReader& reader, const ConfigNode& pool, const DeployedPool& deployed,
              PoolSpec& spec, std::int64_t block_tokens) {
     const ConfigNode block = block_or_empty(pool, "kv");
@@ -100,9 +133,9 @@ void read_kv(ServingReader& reader, const ConfigNode& pool, const DeployedPool& 
     KvSpec& kv = spec.group.kv;
     const double bytes =
         static_cast<double>(kv_bytes_per_token(engine.model, engine.plan.key_value_bits / 8));
-    kv.page_tokens = reader.integer(block, "page_tokens", 64, 1, 65536);
-    const std::int64_t tokens =
-        reader.integer(block, "tokens", deployed.kv_capacity_tokens, 1, kMostTokens);
+    kv.page_tokens = reader.integer(block, "page_tokens", spec.group.policy.page_tokens, 1, 65536);
+    const std::int64_t tokens = reader.integer(
+        block, "tokens", tokens_of_share(block, spec.group.policy, deployed), 1, kMostTokens);
     kv.pages = tokens / spec.lanes / kv.page_tokens;
     if (kv.pages < 1) block.fail(fmt::format("{} tokens of KV are less than a page", tokens));
     if (spec.group.policy.prefix_cache && block_tokens > 0) {
@@ -270,11 +303,21 @@ void read_pool(ServingReader& reader, const ConfigNode& block, const DeployedPoo
 void read_pools(ServingReader& reader) {
     const ConfigNode& document = reader.scenario.document;
     const ConfigNode engines = document.at("deployment");
+    const ConfigNode block = block_or_empty(document, "scheduling");
+    const auto limits = [&block](const std::string& name, const EngineSpec& engine) {
+        const auto pool = block.find(name);
+        const BatchPolicy policy =
+            policy_on(pool ? policy_kind(*pool) : *find_policy("vllm_like"), engine);
+        // The low-latency all-to-all has buffers for every sequence of the group at each expert.
+        const bool buffers = engine.plan.dp > 1 && engine.low_latency_decode;
+        return PoolLimits{
+            policy.token_budget,
+            buffers ? std::min<std::int64_t>(policy.max_sequences, 256) : policy.max_sequences};
+    };
     reader.result.engines = read_deployment(engines, reader.result.model, reader.result.accelerator,
-                                            reader.result.cluster);
+                                            reader.result.cluster, limits);
     reader.used.set("deployment", engines.dump(-1));
     const std::int64_t block_tokens = reader.result.open_workload().block_tokens;
-    const ConfigNode block = block_or_empty(document, "scheduling");
     for (const DeployedPool& pool : reader.result.engines.pools) {
         if (pool.name.find('.') != std::string::npos) {
             engines.at("pools").fail("names must have no dot");

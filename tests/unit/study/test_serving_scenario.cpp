@@ -76,6 +76,12 @@ TEST(ServingScenarios, NameWhatIsWrong) {
         {"scheduling.chat.kv.host={\"memory\": \"1 GB\"}", "must have bandwidth"},
         {"scheduling.chat.kv.host={\"memory\": \"1 GB\", \"bandwidth\": \"0 GB/s\"}",
          "scheduling.chat.kv.host.bandwidth = \"0 GB/s\": must be above zero"},
+        {"scheduling.chat.kv.memory_share=2", "kv.memory_share = 2: must be above 0 and at most 1"},
+        {"scheduling.chat.kv={\"memory_share\": 0.5, \"tokens\": 1000}",
+         "kv.memory_share = 0.5: must not stand beside tokens"},
+        {"scheduling.chat.kv.memory_share=0.1", "leaves no token: memory_share must be more"},
+        {"scheduling.chat.policy={\"like\": \"vllm_like\", \"max_prompts\": -1}",
+         "policy.max_prompts = -1: must be"},
         {"scheduling.chat.kv.write=through", "is of lower tiers, of which there are none"},
         {"scheduling.chat.startup={\"convert\": \"on_load\"}",
          "startup.convert = \"on_load\": must be none: the model is not stored in FP8"},
@@ -99,6 +105,33 @@ TEST(ServingScenarios, NameWhatIsWrong) {
 TEST(ServingScenarios, PoolsFitTheCluster) {
     EXPECT_THAT(complaint({"scheduling.chat.autoscale={\"max\": 9}"}),
                 HasSubstr("pools take up to 9 GPUs, must take at most the cluster's 8"));
+}
+
+// What the deployment does not say is the policy's: on an A100 vLLM takes 2,048 tokens and 256
+// sequences, pages of 16; LMDeploy 8,192, 256 and 64. What it says counts.
+TEST(ServingScenarios, BudgetsOfThePolicy) {
+    const auto used = [](std::vector<std::string> sets) {
+        sets.push_back("workload.requests=20");
+        return ConfigNode::parse(run(kChat, sets).used, "used").at("scheduling").at("chat");
+    };
+    const std::string pool = "deployment.pools=[{\"name\": \"chat\"}]";
+    const auto expect = [](const ConfigNode& chat, std::int64_t chunk, std::int64_t sequences,
+                           std::int64_t page) {
+        EXPECT_EQ(chat.at("policy").at("chunk_tokens").as_integer(), chunk);
+        EXPECT_EQ(chat.at("policy").at("max_sequences").as_integer(), sequences);
+        EXPECT_EQ(chat.at("kv").at("page_tokens").as_integer(), page);
+    };
+    expect(used({}), 4096, 128, 16);
+    expect(used({pool, "scheduling={}"}), 2048, 256, 16);
+    expect(used({pool, "scheduling.chat={\"policy\": \"lmdeploy_like\"}"}), 8192, 256, 64);
+    const auto tokens = [&](const char* share) {
+        return used({std::string("scheduling.chat.kv.memory_share=") + share})
+            .at("kv")
+            .at("tokens")
+            .as_integer();
+    };
+    // 0.1 of 80 GB at 131,072 B a token of Llama-3-8B.
+    EXPECT_NEAR(tokens("0.9") - tokens("0.8"), 8e9 / 131'072, 2);
 }
 
 // DeepSeek-V3 is stored in FP8: converting it is for engines that compute in BF16, whose KV cache
