@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "core/unit_text.hpp"
 #include "study/serving_scenario.hpp"
 
 namespace orrery {
@@ -33,6 +34,16 @@ std::vector<std::string> names_of(const std::vector<Scenario>& scenarios) {
         names.push_back(twice ? scenario.file.string() : scenario.file.stem().string());
     }
     return names;
+}
+
+// The most a GPU gives while each user's tokens come as fast as promised; nullptr: none does.
+const ParetoPoint* best_within(const std::vector<ParetoPoint>& points, double tpot) {
+    const ParetoPoint* best = nullptr;
+    for (const ParetoPoint& p : points) {
+        if (1 / p.load.user_rate > tpot) continue;
+        if (best == nullptr || p.load.per_gpu() > best->load.per_gpu()) best = &p;
+    }
+    return best;
 }
 
 // What stands for a deployment where space is short: A, B, ...
@@ -103,7 +114,7 @@ ResultTable table_of(const std::vector<ParetoPoint>& points, const char* name, c
 
 ResultTable setup_table(const std::vector<Scenario>& scenarios,
                         const std::vector<std::string>& names, const MeanRequest& mean,
-                        const std::vector<ParetoPoint>& points) {
+                        const std::vector<ParetoPoint>& points, double tpot) {
     ResultTable table{"setup", "Setup", {{"what", ""}, {"value", ""}}, {}};
     const ParetoPoint &fast = points.front(),
                       &cheap = *std::max_element(points.begin(), points.end(),
@@ -120,6 +131,16 @@ ResultTable setup_table(const std::vector<Scenario>& scenarios,
                      "at {:.1f} a user ({}{} at once)",
                      fast.load.user_rate, fast.load.per_gpu(), of(fast), fast.load.batch,
                      cheap.load.per_gpu(), cheap.load.user_rate, of(cheap), cheap.load.batch)});
+    if (tpot > 0) {
+        const ParetoPoint* best = best_within(points, tpot);
+        const std::string at_most = fmt::format("tpot {}: ", to_text(Seconds(tpot), 4));
+        table.rows.push_back(
+            {std::string("slo"),
+             at_most + (best == nullptr
+                            ? "nothing is that fast"
+                            : fmt::format("at most {:.1f} tokens/s a GPU ({}{} at once)",
+                                          best->load.per_gpu(), of(*best), best->load.batch))});
+    }
     for (std::size_t i = 0; i < scenarios.size(); ++i) {
         table.rows.push_back({many ? letter(i) : std::string("deployment"),
                               fmt::format("{}: {}", names[i], scenarios[i].name)});
@@ -171,6 +192,7 @@ ParetoAnswer pareto_front(const std::vector<Scenario>& scenarios,
     const std::vector<std::string> names = names_of(scenarios);
     Origin origin = Origin::measured;
     MeanRequest mean;
+    double tpot = 0;
     for (std::size_t i = 0; i < scenarios.size(); ++i) {
         Deployed deployed = read_deployed(scenarios[i], scenarios.front(), profiles);
         const MeanRequest own =
@@ -180,7 +202,10 @@ ParetoAnswer pareto_front(const std::vector<Scenario>& scenarios,
                 .document.at("workload")
                 .fail("must hold requests with more than one token of output");
         }
-        if (i == 0) mean = own;
+        if (i == 0) {
+            mean = own;
+            tpot = to_seconds(deployed.serving.promise.objectives.tpot).value();
+        }
         add_points(answer.points, i, deployed, own);
         add_sources(result, deployed.serving, origin);
         result.inputs.push_back({scenarios[i].file.string(), ""});
@@ -198,7 +223,7 @@ ParetoAnswer pareto_front(const std::vector<Scenario>& scenarios,
     result.kind = "pareto";
     result.given = scenarios.front().given;
     result.changed = scenarios.front().changed;
-    result.breakdown = {setup_table(scenarios, names, mean, answer.points),
+    result.breakdown = {setup_table(scenarios, names, mean, answer.points, tpot),
                         table_of(answer.points, "front",
                                  "The front: nothing else is better in both", names, false, false),
                         table_of(answer.points, "dominated", "Dominated", names, false, true),

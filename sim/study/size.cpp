@@ -21,6 +21,13 @@ constexpr std::int64_t kMostEngines = 100'000;
 ServingScenario read_smallest(Scenario scenario, const SizeRequest& request) {
     const ConfigNode& given = scenario.document;
     if (scenario.kind != "serving") given.at("kind").fail("must be \"serving\" to be sized");
+    for (const std::string& text : scenario.changed) {
+        if (!text.starts_with("cluster.nodes=")) continue;
+        throw InputError(
+            fmt::format("--set {}: the number of nodes is what is sought; --nodes "
+                        "bounds it",
+                        text));
+    }
     if (const auto failures = given.find("failures")) {
         if (const auto at = failures->find("at")) {
             at->fail(
@@ -109,7 +116,12 @@ class Search {
         : scenario_(scenario), serving_(serving), request_(request), answer_(answer) {}
 
     bool try_size(const Engines& engines) {
-        resize(serving_, engines);
+        try {
+            resize(serving_, engines);
+        } catch (const InputError& e) {  // more nodes than the fabric holds
+            answer_.tried.push_back({engines, serving_.gpus(), {}, {e.what()}});
+            return false;
+        }
         std::string label;
         for (std::size_t p = 0; p < engines.size(); ++p) {
             label += fmt::format("{}{} {}", p == 0 ? "" : " + ", engines[p], answer_.pools[p]);
@@ -164,6 +176,10 @@ SizeAnswer size_scenario(const Scenario& scenario, const SizeRequest& request) {
     if (possible) {
         best = fewest(
             space, [&](const Engines& engines) { return search.try_size(engines); }, request.every);
+    }
+    const auto cannot_be = [](const TriedSize& tried) { return tried.result.metrics.empty(); };
+    if (!answer.tried.empty() && std::all_of(answer.tried.begin(), answer.tried.end(), cannot_be)) {
+        throw InputError(answer.tried.front().missed.front());
     }
     std::sort(answer.tried.begin(), answer.tried.end(), [](const auto& a, const auto& b) {
         return std::pair(a.gpus, a.engines) < std::pair(b.gpus, b.engines);

@@ -71,6 +71,35 @@ TEST(Pareto, ASteadyLoadIsWhatReplayFinds) {
     }
 }
 
+// Prompts in a pool of their own: two engines of it, busy for a share of the time that the closed
+// form takes as a part of an engine.
+TEST(Pareto, APoolForPromptsIsBusyAsReplayed) {
+    const auto with_pools = [](std::vector<std::string> more) {
+        more.insert(more.end(), {"deployment.pools=[{\"name\": \"p\", \"role\": \"prefill\", "
+                                 "\"engines\": 2}, {\"name\": \"d\", \"role\": \"decode\"}]",
+                                 "scheduling=null", "handoff.network=plain"});
+        return with_lengths(more);
+    };
+    const Scenario open = load_scenario(
+        kChat, with_pools({"workload={\"arrivals\": {\"rate\": 1}, \"requests\": 5000}"}));
+    const ParetoAnswer front = pareto_front({open}, "hw_profiles");
+    const auto found = std::find_if(front.points.begin(), front.points.end(),
+                                    [](const ParetoPoint& p) { return p.load.batch == 48; });
+    ASSERT_NE(found, front.points.end());
+    const RunResult replayed =
+        run_scenario(load_scenario(kChat, with_pools({"workload={\"format\": \"closed_loop\", "
+                                                      "\"users\": 48, \"requests\": 1920}"})),
+                     {.profiles = "hw_profiles"})
+            .result;
+    const double gpus = 3;
+    EXPECT_NEAR(found->load.rate / (gpus * replayed.find("output_throughput_per_gpu")->value), 1,
+                0.06);
+    EXPECT_NEAR(found->load.user_rate * replayed.find("tpot_mean")->value, 1, 0.05);
+    const ResultTable& pools = replayed.breakdown[1];
+    ASSERT_EQ(pools.columns[2].name, "busy_share");
+    EXPECT_NEAR(found->load.prompt_gpus / (2 * std::get<double>(pools.rows[0][2])), 1, 0.08);
+}
+
 // Two deployments under the requests of the first.
 TEST(Pareto, OfTwoDeployments) {
     const Scenario one = load_scenario("scenarios/serving/deepseek_v3_h200_8.json", {});

@@ -18,7 +18,6 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 const std::string kChat = "scenarios/serving/llama3_8b_a100_10k.json";
-const std::string kApart = "scenarios/serving/deepseek_v3_h800_pd.json";
 
 SizeAnswer size(const std::string& file, const std::vector<std::string>& sets,
                 const std::vector<std::string>& pools = {}, bool every = false) {
@@ -71,17 +70,23 @@ TEST(Size, IsWhatRunningEverySizeSays) {
                                                           found, found, found - 1)));
 }
 
-// Two pools: the settings used run again as a scenario, network and ranks of the new size included.
+// Two pools over two nodes that share a fabric: the settings used run again as a scenario, network
+// and ranks of the new size included.
 TEST(Size, OfTwoPoolsRunsAgain) {
-    const SizeAnswer answer = size(kApart, {"workload.requests=200"}, {"prefill=2..3", "decode=2"});
+    const SizeAnswer answer = size(
+        kChat,
+        {"cluster={\"profile\": \"h800_ib_2048\"}", "scheduling=null", "workload.requests=500",
+         "deployment.pools=[{\"name\": \"p\", \"role\": \"prefill\"}, {\"name\": \"d\", \"role\": "
+         "\"decode\"}]"},
+        {"p=6..7", "d=6"});
     ASSERT_TRUE(answer.best);
-    EXPECT_EQ(answer.tried[*answer.best].gpus, 2 * 32 + 2 * 144);
+    EXPECT_EQ(answer.tried[*answer.best].gpus, 12);
     const fs::path file = fs::temp_directory_path() / "orrery_size_used.json";
     std::ofstream(file) << answer.result.used;
     const RunResult again =
         run_scenario(load_scenario(file, {}), {.profiles = "hw_profiles"}).result;
     EXPECT_EQ(again.fingerprint, answer.result.fingerprint);
-    EXPECT_EQ(value(again, "nodes"), 44);
+    EXPECT_EQ(value(again, "nodes"), 1.5);
     fs::remove(file);
 }
 
@@ -109,7 +114,59 @@ TEST(Size, OfAClosedLoop) {
     EXPECT_EQ(answer.tried[*answer.best].gpus, 16);
 }
 
+// Prefill and decode engines of a GPU each, sized together: every other size with as few GPUs, run
+// as a scenario of its own, misses the slo.
+TEST(Size, OfTwoPoolsIsWhatRunningEverySizeSays) {
+    const auto pools = [](std::int64_t p, std::int64_t d) {
+        return fmt::format(
+            "deployment.pools=[{{\"name\": \"p\", \"role\": \"prefill\", \"engines\": {}}}, "
+            "{{\"name\": \"d\", \"role\": \"decode\", \"engines\": {}}}]",
+            p, d);
+    };
+    std::vector<std::string> sets = {"scheduling=null", "workload.requests=1000",
+                                     "workload.rate_scale=8", pools(1, 1)};
+    const SizeAnswer answer = size(kChat, sets);
+    ASSERT_TRUE(answer.best);
+    const TriedSize& best = answer.tried[*answer.best];
+    EXPECT_GT(best.gpus, 3);
+    for (std::int64_t p = 1; p < best.gpus; ++p) {
+        for (std::int64_t d = 1; p + d <= best.gpus; ++d) {
+            sets.back() = pools(p, d);
+            const RunResult one =
+                run_scenario(load_scenario(kChat, sets), {.profiles = "hw_profiles"}).result;
+            const bool kept = value(one, "good_share") >= 0.99;
+            EXPECT_TRUE(!kept || p + d == best.gpus) << p << " + " << d;
+            if (p == best.engines[0] && d == best.engines[1]) {
+                EXPECT_TRUE(kept);
+                EXPECT_EQ(one.fingerprint, best.result.fingerprint);
+            }
+        }
+    }
+}
+
+// The same on a profile of one node without a fabric: sizes beyond its eight GPUs cannot be, and
+// that is said of them.
+TEST(Size, BeyondTheFabric) {
+    std::vector<std::string> sets = {
+        "deployment.pools=[{\"name\": \"p\", \"role\": \"prefill\"}, {\"name\": \"d\", \"role\": "
+        "\"decode\"}]",
+        "scheduling=null", "workload.requests=2000", "workload.rate_scale=16"};
+    const SizeAnswer answer = size(kChat, sets, {"p=1..6", "d=1..6"});
+    EXPECT_FALSE(answer.best);
+    std::size_t beyond = 0;
+    for (const TriedSize& tried : answer.tried) {
+        EXPECT_EQ(tried.gpus > 8, tried.result.metrics.empty());
+        beyond += tried.gpus > 8 ? 1 : 0;
+    }
+    EXPECT_GE(beyond, 1u);
+    EXPECT_LT(beyond, answer.tried.size());
+    sets.back() = "workload.rate_scale=1";
+    EXPECT_THAT(complaint(kChat, sets, {"p=6..8", "d=6..8"}), HasSubstr("no \"fabric\" to join"));
+}
+
 TEST(Size, NamesWhatIsWrong) {
+    EXPECT_THAT(complaint(kChat, {"cluster.nodes=3"}),
+                HasSubstr("--set cluster.nodes=3: the number of nodes is what is sought"));
     EXPECT_THAT(complaint(kChat, {"slo=null"}), HasSubstr("10k.json: slo: must be given"));
     EXPECT_THAT(complaint(kChat, {"slo={\"attainment\": 0.9}"}), HasSubstr("slo: must be given"));
     EXPECT_THAT(complaint(kChat, {"slo.attainment=2"}),
