@@ -26,10 +26,9 @@
 // itself, two micro-batches as events; a test holds the two together.
 //
 // Groups of unequal load, assumed: all cut their batch in two where the slowest does, the smallest
-// into empty halves if need be; halves have the same shares of M and F as of T; a compute kernel
-// beside an all-to-all is slowed as if all groups had the tokens it runs on; where an engine has
-// several expert-parallel groups, each has the engine's mean. Routing's own imbalance comes on top
-// (expert_pace.hpp).
+// into empty halves if need be; a compute kernel beside an all-to-all is slowed as if all groups
+// had the tokens it runs on; where an engine has several expert-parallel groups, each has the
+// engine's mean. Routing's own imbalance comes on top (expert_pace.hpp).
 //
 // Left out: the CPU between iterations, KV transfers, and paging in of weights.
 
@@ -85,6 +84,7 @@ class IterationTime {
         InferenceBatch batch;
         double tokens = 0, mean = 0, fullest = 0;
         Load with(const InferenceBatch& part) const;  // mean and fullest in proportion
+        Load half() const;
     };
     Load load_of(const EngineIteration& it) const;
     Regime regime_of(const Iteration& slowest, bool prompts) const;

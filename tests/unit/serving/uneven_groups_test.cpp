@@ -181,6 +181,16 @@ TEST(UnevenGroups, OwnTimeOrdersGroups) {
     EXPECT_LT(engine.direct(prompts), engine.direct(chunk));
 }
 
+// Three sequences are cut into 2 and 1: half of 3, and a half more. Of the mean's 100 tokens that
+// leaves 50.5, experts for 51, as if all groups had 102.
+TEST(UnevenGroups, HalvesOfTheMeanAreItsHalves) {
+    IterationTime engine(engine_of(32, Overlap::two_batch));
+    EngineIteration it = decoding(3, 60000);
+    it.mean_tokens = it.fullest_tokens = 100;
+    EXPECT_EQ(engine.moe_layer(it, true).experts.alone(),
+              engine.moe_layer(decoding(102, 4096), true).experts.alone());
+}
+
 // A single prompt is cut: a micro-batch has half its queries; its keys are the context and a
 // quarter of the prompt, read twice over.
 TEST(UnevenGroups, OnePromptIsCutInTwo) {
