@@ -63,10 +63,12 @@ void read_failures(ServingReader& reader) {
     const auto block = reader.scenario.document.find("failures");
     if (!block) return;
     FailureSpec& failures = reader.result.deployment.failures;
-    failures.mean_seconds_between =
-        to_seconds(reader.duration(*block, "mean_time_between")).value();
-    if (block->find("mean_time_between") && failures.mean_seconds_between <= 0) {
-        block->at("mean_time_between").fail("must be above 0");
+    if (block->has("mean_time_between")) {
+        failures.mean_seconds_between =
+            to_seconds(reader.duration(*block, "mean_time_between")).value();
+        if (failures.mean_seconds_between <= 0) {
+            block->at("mean_time_between").fail("must be above 0");
+        }
     }
     failures.repair = reader.duration(*block, "repair", to_sim_duration(Seconds(300)));
     failures.detection = reader.duration(*block, "detection", to_sim_duration(Seconds(1)));
