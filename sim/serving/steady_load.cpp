@@ -35,8 +35,11 @@ Iteration decoding(const PoolSpec& pool, const MeanRequest& mean, std::int64_t b
 double full_batch(const PoolSpec& pool, const MeanRequest& mean) {
     const BatchPolicy& policy = pool.group.policy;
     const double memory = static_cast<double>(pool.group.kv.pages * pool.group.kv.page_tokens);
+    const std::int64_t prompts = policy.max_prompts > 0
+                                     ? std::min(policy.max_prompts, policy.max_sequences)
+                                     : policy.max_sequences;
     return std::min({static_cast<double>(policy.token_budget), memory,
-                     static_cast<double>(policy.max_sequences) * mean.fresh});
+                     static_cast<double>(prompts) * mean.fresh});
 }
 
 // Seconds of a group for a prompt token in full batches.

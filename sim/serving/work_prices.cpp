@@ -35,7 +35,10 @@ struct Limits {
         tokens =
             policy.chunk_tokens == 0 ? std::max(policy.token_budget, longest) : policy.token_budget;
         tokens = std::min(tokens, capacity);
-        if (sequences < tokens / longest) tokens = sequences * longest;
+        // Prompts with a part in one iteration.
+        const std::int64_t prompts =
+            policy.max_prompts > 0 ? std::min(policy.max_prompts, sequences) : sequences;
+        if (prompts < tokens / longest) tokens = prompts * longest;
         // Sequences that share blocks read more than memory holds.
         context = pool.group.kv.block_tokens > 0 ? INT64_MAX : capacity;
     }

@@ -111,6 +111,19 @@ TEST(SizeBounds, TimePerTokenLimitsTheBatch) {
     EXPECT_EQ(bound_sizes(spec, promise, always(requests)).least[0], 8);
 }
 
+// 10 ms an iteration whatever it holds: 400 prompts of 10 tokens at once, within 0.2 s, fit into
+// one iteration of 8,192 tokens; where each iteration has two at most, into 200 of them: 2 s, 10
+// engines.
+TEST(SizeBounds, PromptsOfAnIterationAreLimited) {
+    LinearTimer timer{.base_ps = 10 * kMillisecond};
+    ClusterSpec spec = one_engine(timer);
+    spec.pools[0].group.policy.max_sequences = 1000;
+    const std::vector<Request> requests(400, make_request(0, 10, 1));
+    EXPECT_EQ(bound_sizes(spec, within(0.2, 0), always(requests)).least[0], 1);
+    spec.pools[0].group.policy.max_prompts = 2;
+    EXPECT_EQ(bound_sizes(spec, within(0.2, 0), always(requests)).least[0], 10);
+}
+
 // A KV cache of 1,000 tokens, 10 ms an iteration whatever it holds: requests of 100 + 101 tokens
 // read 15,000 to 20,000 tokens of context over 100 steps, so 15 to 20 ms of the cache each
 // (Little's law): 400 of them in 3 s need at least 400 x 15,050 / 1,000 x 10 ms / 3 s = 20 engines,
