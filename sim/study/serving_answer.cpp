@@ -241,7 +241,8 @@ void add_notes(RunResult& result, const ServingScenario& serving, const ServingR
         }
         if (pools.empty()) continue;
         result.notes.push_back(
-            fmt::format("{} ({}) takes: {}. It leaves out: {}. Rules and defaults from {}.",
+            fmt::format("{} ({}) takes, but for what the scenario changes: {}. It leaves out: {}. "
+                        "Rules and defaults from {}.",
                         kind.policy.name, pools, kind.takes, kind.leaves_out, kind.source));
     }
 }
