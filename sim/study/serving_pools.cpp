@@ -87,6 +87,15 @@ BatchPolicy read_policy(ServingReader& reader, const ConfigNode& block, const De
     return policy;
 }
 
+// Time to move a token's KV; slower than 0.1 s no run would end.
+SimDuration token_time(double bytes_per_token, BytesPerSecond rate, const ConfigNode& node) {
+    const Seconds time = Bytes(bytes_per_token) / rate;
+    if (time.value() > 0.1) {
+        node.fail(fmt::format("must move a token's {:.0f} B in at most 0.1 s", bytes_per_token));
+    }
+    return to_sim_duration(time);
+}
+
 // A lower tier: its size and rates for one attention group. Lanes divide its memory.
 KvTier read_tier(ServingReader& reader, const ConfigNode& block, const char* name,
                  double bytes_per_token, std::int64_t lanes) {
@@ -99,9 +108,9 @@ KvTier read_tier(ServingReader& reader, const ConfigNode& block, const char* nam
     const auto write = reader.quantity<BytesPerSecond>(*tier, "write_bandwidth");
     if (!(memory->value() > 0)) tier->at("memory").fail("must be above 0");
     tier->reject_unknown_keys();
-    return {static_cast<std::int64_t>(memory->value() / bytes_per_token) / lanes,
-            to_sim_duration(Bytes(bytes_per_token) / *bandwidth),
-            to_sim_duration(Bytes(bytes_per_token) / write.value_or(*bandwidth))};
+    const SimDuration load = token_time(bytes_per_token, *bandwidth, tier->at("bandwidth"));
+    return {static_cast<std::int64_t>(memory->value() / bytes_per_token) / lanes, load,
+            write ? token_time(bytes_per_token, *write, tier->at("write_bandwidth")) : load};
 }
 
 // Tokens of the policy's share of the memory, or of another one of its kind. The settings used name
@@ -154,7 +163,7 @@ void read_kv(ServingReader& reader, const ConfigNode& pool, const DeployedPool& 
         write->fail("is of lower tiers, of which there are none");
     }
     if (const auto store = reader.quantity<BytesPerSecond>(block, "store_bandwidth")) {
-        spec.group.store_per_token = to_sim_duration(Bytes(bytes) / *store);
+        spec.group.store_per_token = token_time(bytes, *store, block.at("store_bandwidth"));
     }
     block.reject_unknown_keys();
 }

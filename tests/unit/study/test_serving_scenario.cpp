@@ -82,6 +82,8 @@ TEST(ServingScenarios, NameWhatIsWrong) {
         {"scheduling.chat.kv.memory_share=0.1", "leaves no token: memory_share must be more"},
         {"scheduling.chat.policy={\"like\": \"vllm_like\", \"max_prompts\": -1}",
          "policy.max_prompts = -1: must be"},
+        {"scheduling.chat.kv.store_bandwidth=1 MB/s",
+         "kv.store_bandwidth = \"1 MB/s\": must move a token's 131072 B in at most 0.1 s"},
         {"scheduling.chat.kv.write=through", "is of lower tiers, of which there are none"},
         {"scheduling.chat.startup={\"convert\": \"on_load\"}",
          "startup.convert = \"on_load\": must be none: the model is not stored in FP8"},
