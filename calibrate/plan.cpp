@@ -34,12 +34,16 @@ const std::vector<FamilyPlan>& all_families() {
         {"scatter", "scatter", 80,
          "shapes spread evenly: GEMMs, also on fewer SMs, grouped GEMMs, memory",
          "gemm, grouped_gemm, memory"},
-        {"launch_gap", "memory", 1, "idle time between kernels of one stream", "launch_gap"},
+        {"launch_gap", "memory", 2, "idle time between kernels of one stream, of one CUDA graph",
+         "launch_gap, graph_gap"},
         {"mechanism", "contention", 9, "GEMM kernels by cluster shape beside communication",
          "table contention_mechanism"},
         {"contention", "contention", 30, "slowdown beside a communication kernel",
          "contention, attention_sms, saturating_sms"},
         {"sustained", "gemm", 75, "GEMMs and a layer's mix under continuous load", "sustained"},
+        {"between_gpus", "between_gpus", 25,
+         "a layer's mix under continuous load, by GPU: how far GPUs of one kind differ",
+         "between_gpus (of several GPUs)"},
     };
     return families;
 }

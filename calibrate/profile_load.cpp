@@ -141,13 +141,19 @@ void add_sustained(const Results& results, std::vector<ProfileTable>& tables) {
         }
         table.rows.push_back(std::move(row));
     }
+    const Table decoding = decode_mix_rows(results);
+    table.rows.insert(table.rows.end(), decoding.rows.begin(), decoding.rows.end());
+    std::vector<const MeasuredTable*> sources{from};
+    if (!decoding.rows.empty()) sources.push_back(results.find("between_gpus"));
     if (table.rows.empty()) return;
     tables.push_back(
         {"sustained", table,
-         measured_in(*from,
-                     "the last 40 % of seconds without a pause; layer_mix: GEMMs, attention "
-                     "and memory kernels of a MoE layer in turn (layer_mix_112: GEMMs on 112 SMs), "
-                     "alone: one kernel; of attention m heads, n length, k query features")});
+         measured_in(
+             sources,
+             "the last 40 % of seconds without a pause; layer_mix: GEMMs, attention "
+             "and memory kernels of a MoE layer in turn (layer_mix_112: GEMMs on 112 SMs), "
+             "alone: one kernel; decode_mix: a decoding layer's kernels, medians over GPUs; "
+             "of attention m heads, n length, k query features")});
 }
 
 }  // namespace

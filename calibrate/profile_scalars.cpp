@@ -84,9 +84,10 @@ SheetValue kernel_floor(const std::vector<MemoryRow>& rows, const MemoryRow& cop
     return {"kernel_floor", fmt::format("{:.3g} us", summarize(rest).median), from};
 }
 
-// A pass has neighbours of both loops, and their mean differs less between cards than either.
-void add_launch_gap(const Results& results, std::vector<SheetValue>& values) {
-    const MeasuredTable* from = results.find("launch_gap");
+// A pass has neighbours of all loops, and their mean differs less between cards than any.
+void add_gap(const Results& results, const char* name, const char* what,
+             std::vector<SheetValue>& values) {
+    const MeasuredTable* from = results.find(name);
     if (from == nullptr || from->table.rows.empty()) return;
     const TableView v(from->table);
     double gap = 0;
@@ -98,10 +99,10 @@ void add_launch_gap(const Results& results, std::vector<SheetValue>& values) {
                                     100 * v.number(i, "spread")));
     }
     values.push_back(
-        {"launch_gap", fmt::format("{:.3g} us", gap),
+        {name, fmt::format("{:.3g} us", gap),
          measured_in(*from, fmt::format("end of a kernel to the start of the next one of its "
-                                        "stream, queued in advance, without a profiler; mean of {}",
-                                        fmt::join(loops, " and ")))});
+                                        "{}, without a profiler; mean of {}",
+                                        what, fmt::join(loops, " and ")))});
 }
 
 void add_saturating_sms(const Results& results, std::vector<SheetValue>& values) {
@@ -177,7 +178,8 @@ std::vector<SheetValue> measured_scalars(const Results& results) {
         values.push_back(copy_bandwidth(*copy));
         values.push_back(kernel_floor(rows, *copy));
     }
-    add_launch_gap(results, values);
+    add_gap(results, "launch_gap", "stream, queued in advance", values);
+    add_gap(results, "graph_gap", "CUDA graph", values);
     add_saturating_sms(results, values);
     return values;
 }

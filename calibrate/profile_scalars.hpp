@@ -3,6 +3,7 @@
 //
 //   copy_bandwidth   bytes read + written over time of the largest copy
 //   launch_gap       between memory-bound kernels and GEMMs in turn
+//   graph_gap        the same between kernels of one CUDA graph
 //   kernel_floor     median of the kernels with next to nothing to do; where these were not
 //                    measured, derived: median over kinds of (time - bytes / copy_bandwidth) of
 //                    the smallest shape

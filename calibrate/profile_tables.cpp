@@ -139,6 +139,7 @@ std::vector<ProfileTable> profile_tables(const Results& results) {
     add_decode_tables(results, tables);
     add_memory_tables(results, tables);
     add_load_tables(results, tables);
+    add_pace_tables(results, tables);
     return tables;
 }
 

@@ -5,6 +5,7 @@
 //                        dQ to BF16 behind), which go to family "memory"
 //   attention_sms        time beside communication that holds SMs and moves nothing, over alone
 //   contention           median over operators of time beside over alone on the same SMs
+//   pace                 deviations and means over several GPUs (calibrate/profile_pace.cpp)
 //   gemm_model           constants of the tile model, fitted to the GEMM rows (origin derived)
 
 #include <string>
@@ -30,6 +31,9 @@ void add_memory_tables(const Results& results, std::vector<ProfileTable>& tables
 void add_attention_tables(const Results& results, std::vector<ProfileTable>& tables);
 void add_decode_tables(const Results& results, std::vector<ProfileTable>& tables);
 void add_load_tables(const Results& results, std::vector<ProfileTable>& tables);
+void add_pace_tables(const Results& results, std::vector<ProfileTable>& tables);
+// Rows of family "sustained" under continuous decoding: medians over GPUs.
+Table decode_mix_rows(const Results& results);
 
 // "my_gpu.measured.json, table gemm: cuBLASLt on ...; CUPTI kernel times, median; note".
 Provenance measured_in(const std::vector<const MeasuredTable*>& tables, const std::string& note);

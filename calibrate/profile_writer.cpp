@@ -172,6 +172,8 @@ class Writer {
             else if (!take(sheet, key) && !inherits)
                 missing.push_back(fmt::format("{} (family {})", key, family));
         }
+        if (!take(values, "graph_gap") && existing_ && existing_->has("graph_gap"))
+            scalars_.emplace_back("graph_gap", kept_scalar(existing_->at("graph_gap")));
         if (existing_ && existing_->has("compute_efficiency"))
             scalars_.emplace_back("compute_efficiency",
                                   kept_scalar(existing_->at("compute_efficiency")));

@@ -127,7 +127,7 @@ PlacementShape layer_placement() {
 
 ReplayInput priced(const LayerProgram& program, const OperatorTimeModel& compute,
                    const CommunicationCost& communication, Clock clock) {
-    Pricing pricing(compute, communication, layer_placement(), clock, kCommunicationSms);
+    Pricing pricing(compute, communication, layer_placement(), {0, clock}, kCommunicationSms);
     ReplayInput input;
     for (const Operator& op : program.collectives) {
         input.collectives.push_back(pricing.collective(op));

@@ -33,7 +33,10 @@ std::map<std::string, Measure> measures(double sustained_seconds) {
             {"mechanism", measure_contention_mechanism},
             {"contention", measure_contention},
             {"sustained",
-             [sustained_seconds](const Session& s) { measure_sustained(s, sustained_seconds); }}};
+             [sustained_seconds](const Session& s) { measure_sustained(s, sustained_seconds); }},
+            {"between_gpus", [sustained_seconds](const Session& s) {
+                 measure_between_gpus(s, sustained_seconds);
+             }}};
 }
 
 std::string today() {

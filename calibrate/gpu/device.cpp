@@ -48,6 +48,13 @@ GpuState state_of(int index, std::unique_ptr<Nvml>& nvml) {
     return s;
 }
 
+std::string short_id(const cudaDeviceProp& p) {
+    std::string id;
+    for (int i = 0; i < 4; ++i)
+        id += fmt::format("{:02x}", static_cast<unsigned char>(p.uuid.bytes[i]));
+    return id;
+}
+
 }  // namespace
 
 Device::Device(int index, const Allowed& allowed) {
@@ -66,6 +73,7 @@ Device::Device(int index, const Allowed& allowed) {
              nvml_->driver_version(),
              fmt::format("{}.{}", runtime / 1000, runtime % 1000 / 10),
              bus,
+             short_id(p),
              p.multiProcessorCount,
              p.l2CacheSize,
              std::int64_t(p.totalGlobalMem),

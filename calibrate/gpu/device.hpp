@@ -14,6 +14,7 @@ namespace orrery::calibrate {
 
 struct DeviceInfo {
     std::string name, driver, cuda, pci_bus_id;
+    std::string id;  // of this one GPU: the first 8 digits of its UUID
     int sms = 0;
     std::int64_t l2_bytes = 0, memory_bytes = 0;
     double highest_clock_mhz = 0, power_limit_w = 0;

@@ -41,6 +41,9 @@ void measure_attention_decode(const Session& session);
 void measure_missing(const Session& session, const MissingShapes& shapes);
 // Tables "sustained": each GEMM alone under continuous load, and the mix of a layer.
 void measure_sustained(const Session& session, double seconds);
+// Table "between_gpus": the mix of a layer under continuous load, rows of this one GPU, to be
+// gathered from several.
+void measure_between_gpus(const Session& session, double seconds);
 // Table "launch_gap": idle time between kernels of one stream that follow each other.
 void measure_launch_gap(const Session& session);
 // Tables "placement", "contention_mechanism" and "contention".
@@ -73,6 +76,7 @@ std::optional<GemmAlgorithm> small_cluster_algorithm(const Session& session,
 // One shape into table `name`.
 void measure_gemm_case(const Session& session, GemmRunner& runner, const GemmCase& c,
                        const std::string& name);
+Subject decode_subject(const Device& device, const Attention& a);
 Subject grouped_subject(const Device& device, const GroupedCase& c);
 void measure_grouped_case(const Session& session, const GroupedCase& c, const std::string& name);
 void measure_memory_case(const Session& session, const MemoryCase& c, const std::string& name,

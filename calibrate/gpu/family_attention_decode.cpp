@@ -30,6 +30,8 @@ std::shared_ptr<Buffer> to_device(const std::vector<std::int32_t>& v) {
     return buffer;
 }
 
+}  // namespace
+
 // Caches of all sets lie in one region, every set's blocks anywhere in it. Where the region is
 // smaller than the caches, blocks serve twice; it is far larger than L2.
 Subject decode_subject(const Device& device, const Attention& a) {
@@ -78,6 +80,8 @@ Subject decode_subject(const Device& device, const Attention& a) {
                                                              work->as<void>(), shape, stream));
             }};
 }
+
+namespace {
 
 void measure_case(const Session& s, const Attention& a, const std::string& name) {
     const Table table{

@@ -224,7 +224,51 @@ Bench::Gaps Bench::gaps(const std::vector<Subject>& loop, int rounds) {
     return gaps;
 }
 
-std::vector<Series> Bench::sustained(const std::vector<Subject>& loop, double seconds) {
+std::vector<double> Bench::graph_gaps(const std::vector<Subject>& loop, int rounds) {
+    const cudaStream_t stream = device_.stream();
+    const auto queue = [&](int turns) {
+        for (int turn = 0; turn < turns; ++turn)
+            for (const Subject& s : loop) s.launch(turn % s.sets, stream);
+    };
+    queue(1);
+    ORRERY_CHECK(cudaStreamSynchronize(stream));
+    timer_.take();
+    constexpr int kTurns = 20;  // of the loop, one by one, for D
+    queue(kTurns);
+    ORRERY_CHECK(cudaStreamSynchronize(stream));
+    const std::vector<KernelRecord> records = timer_.take();
+    double busy = 0;
+    for (const KernelRecord& r : records) busy += double(r.end_ns - r.start_ns) / 1000.0 / kTurns;
+    timer_.pause(true);
+    cudaGraphExec_t graphs[2] = {};
+    for (const int g : {0, 1}) {
+        cudaGraph_t graph = nullptr;
+        ORRERY_CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
+        queue(10 * (g + 1));
+        ORRERY_CHECK(cudaStreamEndCapture(stream, &graph));
+        ORRERY_CHECK(cudaGraphInstantiate(&graphs[g], graph, 0));
+        ORRERY_CHECK(cudaGraphDestroy(graph));
+    }
+    std::vector<double> gaps;
+    for (int round = -3; round < rounds; ++round) {  // three to warm up
+        float time[2] = {};
+        for (const int g : {0, 1}) {
+            ORRERY_CHECK(cudaEventRecord(events_[0], stream));
+            ORRERY_CHECK(cudaGraphLaunch(graphs[g], stream));
+            ORRERY_CHECK(cudaEventRecord(events_[1], stream));
+            ORRERY_CHECK(cudaStreamSynchronize(stream));
+            ORRERY_CHECK(cudaEventElapsedTime(&time[g], events_[0], events_[1]));
+        }
+        const double kernels = double(records.size()) / kTurns;
+        if (round >= 0) gaps.push_back((double(time[1] - time[0]) * 100.0 - busy) / kernels);
+    }
+    for (const cudaGraphExec_t graph : graphs) ORRERY_CHECK(cudaGraphExecDestroy(graph));
+    timer_.pause(false);
+    return gaps;
+}
+
+std::vector<Series> Bench::sustained(const std::vector<Subject>& loop, double seconds,
+                                     std::vector<double>* calls_us) {
     const cudaStream_t stream = device_.stream();
     std::uint64_t* probes = clocks_.as<std::uint64_t>();
     for (const Subject& s : loop) s.launch(0, stream);
@@ -251,6 +295,11 @@ std::vector<Series> Bench::sustained(const std::vector<Subject>& loop, double se
     const PowerSample power = log.mean(0.6 * end, end);
     const std::vector<Call> calls = calls_between_probes(timer_.take());
     if (int(calls.size()) != count) throw InputError("sustained run: CUPTI lost kernel records");
+    if (calls_us) {
+        const std::size_t turns = std::size_t(0.6 * double(calls.size())) / loop.size() + 1;
+        for (std::size_t i = turns * loop.size(); i < calls.size(); ++i)
+            calls_us->push_back(calls[i].microseconds);
+    }
     std::vector<Series> result;
     for (std::size_t s = 0; s < loop.size(); ++s) {
         std::vector<double> times, clocks;
@@ -266,6 +315,7 @@ std::vector<Series> Bench::sustained(const std::vector<Subject>& loop, double se
         series.time_us = summarize(times);
         series.clock_mhz = times.empty() ? 0 : clock / double(times.size());
         series.power_w = power.power_w;
+        series.temperature_c = power.temperature_c;
         series.kernels_per_call = times.empty() ? 0 : kernels / double(times.size());
         result.push_back(series);
     }

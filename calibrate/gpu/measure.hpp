@@ -33,10 +33,10 @@ struct CallKernel {
 };
 
 struct Series {
-    Summary time_us;       // CUPTI kernel time of one call
-    Summary event_us;      // CUDA events around the same calls: the cross-check
-    double clock_mhz = 0;  // mean SM clock around the samples kept
-    double power_w = 0;    // NVML, sustained mode only
+    Summary time_us;                        // CUPTI kernel time of one call
+    Summary event_us;                       // CUDA events around the same calls: the cross-check
+    double clock_mhz = 0;                   // mean SM clock around the samples kept
+    double power_w = 0, temperature_c = 0;  // NVML, sustained mode only
     double kernels_per_call = 0;
     std::size_t dropped = 0;          // throttled samples left out
     std::string kernel;               // name of the call's longest kernel, as CUPTI gives it
@@ -57,8 +57,10 @@ class Bench {
     Series burst(const Subject& subject, const StoppingRule& rule, Cache cache = Cache::rotating,
                  int warm_up = 3);
     // Runs the subjects round-robin without a pause for `seconds`; each series is taken from the
-    // last 40 % of that time.
-    std::vector<Series> sustained(const std::vector<Subject>& loop, double seconds);
+    // last 40 % of that time. `calls_us`: the times of these calls in their order, from the first
+    // whole turn on (call i is of subject i % loop.size()).
+    std::vector<Series> sustained(const std::vector<Subject>& loop, double seconds,
+                                  std::vector<double>* calls_us = nullptr);
     // Idle microseconds between a kernel and the next one of its stream, everything queued in
     // advance; one value a round.
     //   plain = (E(2 loops) - E(1 loop) - D) / n
@@ -68,6 +70,9 @@ class Bench {
         std::vector<double> plain, profiled;
     };
     Gaps gaps(const std::vector<Subject>& loop, int rounds);
+    // plain, between kernels of one CUDA graph: E of graphs of two loops and of one; D of the same
+    // kernels launched one by one.
+    std::vector<double> graph_gaps(const std::vector<Subject>& loop, int rounds);
     // CUPTI's records are the process's: whoever measures by other means takes them here.
     KernelTimer& timer() { return timer_; }
 

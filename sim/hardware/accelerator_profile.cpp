@@ -88,6 +88,11 @@ AcceleratorProfile load_file(const fs::path& file, int depth) {
     for_each_quantity(profile, [&](const char* key, auto& value) {
         read_quantity(root, key, parent.has_value(), value);
     });
+    if (const auto node = root.find("graph_gap")) {
+        profile.graph_gap = node->as_sourced<Seconds>();
+        if (!(profile.graph_gap->value.value() >= 0))
+            node->at("value").fail("must not be negative");
+    }
     if (const auto node = root.find("compute_efficiency")) {
         profile.compute_efficiency = node->as_sourced<Ratio>();
         const double value = profile.compute_efficiency->value.value();

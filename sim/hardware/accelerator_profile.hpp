@@ -30,6 +30,7 @@ struct AcceleratorProfile {
     Sourced<Ratio> saturating_sms;  // SMs that reach copy_bandwidth; fewer get a proportional share
     // Achieved over peak where no table holds a kernel's class; absent: such a kernel is refused.
     std::optional<Sourced<Ratio>> compute_efficiency;
+    std::optional<Sourced<Seconds>> graph_gap;  // as launch_gap, between kernels of a CUDA graph
     std::vector<DataTable> tables;  // families by name, strongest origin first within a family
 
     const DataTable* find_table(std::string_view table_name) const;  // strongest; nullptr: none

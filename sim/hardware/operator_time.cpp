@@ -6,6 +6,7 @@
 #include "hardware/attention_time.hpp"
 #include "hardware/contention.hpp"
 #include "hardware/coverage.hpp"
+#include "hardware/decode_load.hpp"
 #include "hardware/gemm_time.hpp"
 #include "hardware/grouped_gemm_time.hpp"
 #include "hardware/memory_time.hpp"
@@ -43,7 +44,9 @@ struct OperatorTimeModel::Impl {
           contention(profile),
           coverage(profile),
           sustained(profile,
-                    [this](const Operator& op, double on) { return burst(op, on).time.value(); }) {}
+                    [this](const Operator& op, double on) { return burst(op, on).time.value(); }),
+          decode_load(profile),
+          pace(profile) {}
 
     AcceleratorProfile profile;
     GemmTimes gemm;
@@ -53,6 +56,22 @@ struct OperatorTimeModel::Impl {
     Contention contention;
     TableCoverage coverage;
     SustainedTimes sustained;
+    DecodeLoad decode_load;
+    GpuPace pace;
+
+    // Under continuous load, of the slowest GPU of those that meet.
+    void under_load(Estimate& estimate, const Operator& op, double on, const Conditions& c) const {
+        const bool decoding = c.clock == Clock::decoding;
+        if (decoding && decode_load.known()) {
+            decode_load.apply(estimate, op);
+        } else {
+            sustained.apply(estimate, op, on);
+        }
+        if (c.gpus == 0 || !pace.known()) return;
+        estimate.time *= pace.slowest(class_of(op), decoding, c.gpus);
+        estimate.origin = weakest(estimate.origin, pace.from().origin);
+        if (c.gpus > 1) estimate.rule += fmt::format(", slowest of {} GPUs", c.gpus);
+    }
 
     double sms(const Conditions& conditions) const {
         const double all = profile.sms.value.value();
@@ -134,7 +153,7 @@ OperatorTimeModel::OperatorTimeModel(OperatorTimeModel&&) noexcept = default;
 Estimate OperatorTimeModel::time(const Operator& op, const Conditions& conditions) const {
     const double sms = impl_->sms(conditions);
     Estimate estimate = impl_->burst(op, sms);
-    if (conditions.clock == Clock::sustained) impl_->sustained.apply(estimate, op, sms);
+    if (conditions.clock != Clock::burst) impl_->under_load(estimate, op, sms, conditions);
     return estimate;
 }
 
@@ -147,6 +166,7 @@ Sourced<Ratio> OperatorTimeModel::slowdown(OperatorClass c, const CommunicationL
 }
 
 const AcceleratorProfile& OperatorTimeModel::profile() const { return impl_->profile; }
+const GpuPace& OperatorTimeModel::pace() const { return impl_->pace; }
 
 std::vector<TableError> OperatorTimeModel::leave_one_out() const {
     std::vector<TableError> result;

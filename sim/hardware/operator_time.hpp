@@ -10,17 +10,22 @@
 #include "core/quantity.hpp"
 #include "core/sourced.hpp"
 #include "hardware/accelerator_profile.hpp"
+#include "hardware/gpu_pace.hpp"
 #include "hardware/kernel_table.hpp"
 #include "hardware/operator.hpp"
 
 namespace orrery {
 
-// burst: short runs at full clock. sustained: continuous load, clock settled under the power limit.
-enum class Clock : std::uint8_t { burst, sustained };
+// burst: short runs at full clock. sustained: continuous load of a training or prefill layer's
+// kernels, clock settled under the power limit. decoding: continuous load of a decoding layer's.
+enum class Clock : std::uint8_t { burst, sustained, decoding };
 
 struct Conditions {
     std::int64_t sms = 0;  // SMs the operator may use; 0 = all
     Clock clock = Clock::burst;
+    // Not in a burst: the time of the slowest of this many GPUs of the kind, which meet after each
+    // phase (hardware/gpu_pace.hpp); 0: of the very GPU the tables were measured on.
+    std::int64_t gpus = 0;
 };
 
 struct Estimate {
@@ -58,6 +63,7 @@ class OperatorTimeModel {
     // Time beside a communication kernel over time alone on the same SMs, >= 1.
     Sourced<Ratio> slowdown(OperatorClass c, const CommunicationLoad& load) const;
     const AcceleratorProfile& profile() const;
+    const GpuPace& pace() const;
     std::vector<TableError> leave_one_out() const;
 
   private:

@@ -60,9 +60,11 @@ void SustainedTimes::read_row(const DataTable& table, std::size_t row, const Bur
     const std::string where = fmt::format("{}: rows[{}]", table.file, row);
     const double time = value("time_us") * 1e-6;
     const bool alone = load == "alone";
+    if (load == "decode_mix") return;  // hardware/decode_load.hpp
     if (!alone && load != "layer_mix" && load != "layer_mix_112") {
-        throw InputError(fmt::format("{}.load = \"{}\": must be layer_mix, layer_mix_112 or alone",
-                                     where, load));
+        throw InputError(
+            fmt::format("{}.load = \"{}\": must be layer_mix, layer_mix_112, decode_mix or alone",
+                        where, load));
     }
     const bool all = load == "layer_mix" || (alone && value("sm") >= all_sms_);
     const std::string name = table.text(row, "operator", "");

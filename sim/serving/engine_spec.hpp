@@ -3,6 +3,7 @@
 // spread how. An engine is dp attention groups that step together; a deployment has pools of
 // engines (deployment.hpp).
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -38,6 +39,9 @@ struct EngineSpec {
     AcceleratorProfile accelerator;
     ClusterProfile cluster;
     Clock clock = Clock::sustained;
+    // Under continuous load, every GPU at the pace of the slowest of those it meets in each layer
+    // (hardware/gpu_pace.hpp); else at that of the GPU the tables were measured on.
+    bool slowest_pace = true;
     Overlap overlap = Overlap::none;
     ExpertRouting routing;
     // SMs that the normal all-to-all holds (prefill); low latency holds none in flight.
@@ -50,6 +54,10 @@ struct EngineSpec {
     Sourced<Seconds> graph_gap;
     Sourced<Seconds> launch_time;
 
+    // GPUs that wait for each other in each layer.
+    std::int64_t gpus_that_meet() const {
+        return plan.all_to_all() ? std::max(plan.ep, plan.tp) : plan.tp;
+    }
     std::int64_t gpus_per_node() const {
         return static_cast<std::int64_t>(cluster.gpus_per_node.value.value());
     }

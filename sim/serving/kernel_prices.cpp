@@ -30,11 +30,14 @@ void KernelPrices::note(const std::string& subject, const std::string& rule, Ori
     weakest_ = weakest(weakest_, origin);
 }
 
-Seconds KernelPrices::alone(const Operator& op, std::int64_t sms) {
-    const auto [it, added] = alone_.try_emplace({op.shape, sms}, 0.0);
+Seconds KernelPrices::alone(const Operator& op, std::int64_t sms, bool decoding) {
+    const auto [it, added] = alone_.try_emplace({op.shape, sms, decoding}, 0.0);
     if (!added) return Seconds(it->second);
     try {
-        const Estimate estimate = compute_.time(op, {sms, spec_.clock});
+        const bool burst = spec_.clock == Clock::burst;
+        const Clock clock = decoding && !burst ? Clock::decoding : spec_.clock;
+        const std::int64_t gpus = spec_.slowest_pace ? spec_.gpus_that_meet() : 0;
+        const Estimate estimate = compute_.time(op, {sms, clock, gpus});
         note(std::string(to_string(class_of(op))), estimate.rule, estimate.origin, estimate.spread);
         it->second = estimate.time.value();
     } catch (const MissingShapesError& e) {
@@ -73,7 +76,7 @@ PhaseTime KernelPrices::price(const std::vector<Operator>& operators,
             }
             const std::int64_t held =
                 elastic && e == 0 ? 0 : conditions.held_sms;  // elastic kernels take freed SMs
-            double time = alone(op, held == 0 ? 0 : total - held).value();
+            double time = alone(op, held == 0 ? 0 : total - held, conditions.decoding).value();
             if (e > 0 && held > 0) {
                 const Sourced<Ratio> slowdown = compute_.slowdown(
                     c, {held, e == 1 ? conditions.dispatch_traffic : conditions.combine_traffic});

@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct PhaseConditions {
     Seconds gap = Seconds(0);
     std::int64_t held_sms = 0;
     BytesPerSecond dispatch_traffic = BytesPerSecond(0), combine_traffic = BytesPerSecond(0);
+    bool decoding = false;  // beside no prompts: the load is a decoding layer's
 };
 
 class KernelPrices {
@@ -54,7 +56,7 @@ class KernelPrices {
     void check_all_priced() const;
 
   private:
-    Seconds alone(const Operator& op, std::int64_t sms);
+    Seconds alone(const Operator& op, std::int64_t sms, bool decoding);
 
     struct Rule {
         Origin origin = Origin::measured;
@@ -65,7 +67,7 @@ class KernelPrices {
     const OperatorTimeModel& compute_;
     CommunicationCost cost_;
     using Shape = decltype(Operator::shape);
-    std::map<std::pair<Shape, std::int64_t>, double> alone_;
+    std::map<std::tuple<Shape, std::int64_t, bool>, double> alone_;  // shape, SMs, decoding
     std::map<std::pair<std::string, std::string>, Rule> rules_;
     std::set<std::string> refused_, missing_;
     Origin weakest_ = Origin::measured;

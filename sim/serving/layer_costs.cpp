@@ -75,6 +75,7 @@ PhaseConditions LayerCosts::conditions(std::size_t kind, Regime regime, std::int
                                        bool overlapped) {
     PhaseConditions result;
     result.gap = gap(regime);
+    result.decoding = regime == Regime::decode;
     const bool holds =
         overlapped && kinds_[kind].layer.moe && spec_.plan.all_to_all() && !low_latency(regime);
     if (!holds) return result;
@@ -171,7 +172,8 @@ AttentionForms LayerCosts::forms(std::size_t kind, const InferenceBatch& batch) 
     const LayerSpec& layer = kinds_[kind].layer;
     if (!layer.attention.mla) return {AttentionForm::expanded, AttentionForm::expanded};
     const auto faster = [&](const auto& lower) {
-        const PhaseConditions at{.gap = gap(Regime::prefill)};
+        const PhaseConditions at{.gap = gap(Regime::prefill),
+                                 .decoding = batch.prefill_tokens == 0};
         const double expanded = sum(prices_.price(lower(AttentionForm::expanded), at));
         const double absorbed = sum(prices_.price(lower(AttentionForm::absorbed), at));
         return absorbed < expanded ? AttentionForm::absorbed : AttentionForm::expanded;
@@ -197,7 +199,8 @@ PhaseTime LayerCosts::core_kernel(std::size_t kind, const InferenceBatch& batch,
 }
 
 double LayerCosts::total(const std::vector<Operator>& operators, Regime regime) {
-    return sum(prices_.price(operators, {.gap = gap(regime)}));
+    return sum(
+        prices_.price(operators, {.gap = gap(regime), .decoding = regime == Regime::decode}));
 }
 
 double LayerCosts::embedding(Regime regime, std::int64_t tokens) {

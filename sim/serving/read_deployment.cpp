@@ -55,6 +55,9 @@ void read_numbers(const ConfigNode& block, EngineSpec& engine) {
         engine.clock =
             one_of<Clock>(*node, {{"sustained", Clock::sustained}, {"burst", Clock::burst}});
     }
+    if (const auto node = block.find("gpu_pace")) {
+        engine.slowest_pace = one_of<bool>(*node, {{"slowest", true}, {"alike", false}});
+    }
     engine.draft_tokens = count(block, "draft_tokens", engine.draft_tokens, 0, 16);
     if (engine.draft_tokens > 0 && !engine.model.mtp_layer) {
         block.at("draft_tokens").fail("must be 0: the model has no MTP module");
@@ -179,7 +182,8 @@ Deployment read_deployment(const ConfigNode& block, const ModelSpec& model,
     common.plan.precision = model_precision(model);
     read_numbers(block, common);
     if (const auto node = block.find("routing")) read_routing(*node, common.routing);
-    common.graph_gap = read_sourced(block, "graph_gap", default_graph_gap());
+    common.graph_gap =
+        read_sourced(block, "graph_gap", accelerator.graph_gap.value_or(default_graph_gap()));
     common.launch_time = read_sourced(block, "launch_time", default_launch_time());
     const Sourced<Bytes> runtime = read_sourced(block, "runtime_memory", default_runtime_memory());
     Deployment deployment;

@@ -5,6 +5,8 @@
 //                    "int4_weight"; where missing the model's own (fp8_block or bf16)
 //   kv_cache         "bf16" (where missing) or "fp8"
 //   clock            "sustained" (where missing: engines run without a pause) or "burst"
+//   gpu_pace         "slowest" (where missing): of the GPUs that meet in each layer, where the
+//                    accelerator's profile knows how they differ; or "alike"
 //   draft_tokens     tokens an MTP module drafts each step, 0 where missing
 //   runtime_memory   device memory taken before the first tensor, 2 GB where missing
 //   graph_gap        idle time between kernels of a CUDA graph
@@ -27,7 +29,7 @@
 //                           what the pool's policy takes, without one 8192 (0 for decode)
 //     decode_sequences      most sequences of an attention group that decode; where missing what
 //                           the pool's policy takes, without one 256 (0 for prefill)
-//     precision, kv_cache, draft_tokens, clock    instead of the deployment's
+//     precision, kv_cache, draft_tokens, clock, gpu_pace    instead of the deployment's
 // Quantities may be plain or {"value", "origin", "source"}.
 
 #include <functional>

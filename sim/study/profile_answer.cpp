@@ -40,10 +40,11 @@ ProfileAnswer accelerator_answer(const std::string& name, const fs::path& profil
     add(answer, "launch_gap", p.launch_gap);
     add(answer, "kernel_floor", p.kernel_floor);
     add(answer, "saturating_sms", p.saturating_sms);
+    if (p.graph_gap) add(answer, "graph_gap", *p.graph_gap);
     if (p.compute_efficiency) add(answer, "compute_efficiency", *p.compute_efficiency);
     add_tables(answer, p.tables);
     for (const char* family : {"gemm", "grouped_gemm", "attention", "attention_sms",
-                               "attention_decode", "memory", "sustained", "contention"}) {
+                               "attention_decode", "memory", "sustained", "contention", "pace"}) {
         if (p.find_table(family) == nullptr) answer.missing.emplace_back(family);
     }
     return answer;

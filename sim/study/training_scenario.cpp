@@ -55,6 +55,40 @@ void read_clock(TrainingReader& reader, const ConfigNode& block) {
     node->reject_unknown_keys();
 }
 
+// Where the profile knows how GPUs differ, a sustained clock takes it, unless jitter is given.
+void read_paces(TrainingReader& reader, const ConfigNode& block) {
+    TrainingSpec& spec = reader.spec();
+    const GpuPace pace(spec.accelerator);
+    const bool has = pace.known() && spec.clock == Clock::sustained;
+    if (has && spec.jitter == 0) spec.paces = GpuPaces::slowest;
+    const auto node = block.find("gpu_pace");
+    if (node) {
+        const std::string name = node->as_string();
+        if (name != "alike" && name != "slowest" && name != "drawn") {
+            node->fail("must be \"alike\", \"slowest\" or \"drawn\"");
+        }
+        spec.paces = name == "alike"     ? GpuPaces::alike
+                     : name == "slowest" ? GpuPaces::slowest
+                                         : GpuPaces::drawn;
+        if (spec.paces != GpuPaces::alike && !has) {
+            node->fail(fmt::format("must be \"alike\": {}",
+                                   pace.known() ? "train.clock is not sustained"
+                                                : "the accelerator's profile has no table pace"));
+        }
+        if (spec.paces == GpuPaces::drawn && spec.jitter > 0) {
+            node->fail(
+                "must not be \"drawn\" beside train.jitter, which draws passes' times itself");
+        }
+    }
+    if (spec.paces == GpuPaces::drawn) spec.jitter = pace.deviation();
+    if (spec.paces == GpuPaces::alike) return;
+    reader.state("pace of the GPUs",
+                 fmt::format("{}, deviation {:.1f} %",
+                             spec.paces == GpuPaces::drawn ? "drawn each pass" : "the slowest's",
+                             pace.deviation() * 100),
+                 pace.from());
+}
+
 // Compute keeps kLeastComputeSms: rates of fewer are known to no table.
 void read_communication_sms(TrainingReader& reader, const ConfigNode& block) {
     const char* const key = "communication_sms";
@@ -82,6 +116,7 @@ void read_train(TrainingReader& reader) {
     }
     read_clock(reader, block);
     spec.jitter = read_stated(reader, block, "jitter", 0, 1, 0, "jitter of a pass's compute time");
+    read_paces(reader, block);
     spec.routed_rows_factor = read_stated(reader, block, "routed_rows_factor", 1, 1000, 1,
                                           "rows of the busiest experts over the mean");
     read_communication_sms(reader, block);

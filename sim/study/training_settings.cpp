@@ -224,7 +224,11 @@ std::string used_settings(const Scenario& scenario, const TrainingSpec& spec) {
     const ConfigNode train = scenario.document.at("train");
     used.stated("train.clock", train, "clock",
                 spec.clock == Clock::burst ? "\"burst\"" : "\"sustained\"");
-    used.stated("train.jitter", train, "jitter", fmt::format("{}", spec.jitter));
+    used.stated("train.jitter", train, "jitter",
+                fmt::format("{}", spec.paces == GpuPaces::drawn ? 0 : spec.jitter));
+    used.text("train.gpu_pace", spec.paces == GpuPaces::alike     ? "alike"
+                                : spec.paces == GpuPaces::slowest ? "slowest"
+                                                                  : "drawn");
     used.stated("train.routed_rows_factor", train, "routed_rows_factor",
                 fmt::format("{}", spec.routed_rows_factor));
     used.stated("train.communication_sms", train, "communication_sms",

@@ -70,7 +70,8 @@ ChunkPair traced_chunk_pair(const TrainingSpec& spec, const OperatorTimeModel& c
     if (traced.plan.stages.front().layers.empty()) return {};
     const PlacementShape shape = placement_shape(spec, false);
     const RoutedExperts experts(traced, shape);
-    Pricing pricing(compute, communication, shape, spec.clock, spec.communication_sms, &experts);
+    Pricing pricing(compute, communication, shape, spec.conditions(), spec.communication_sms,
+                    &experts);
     ReplayInput input;
     PieceFactory pieces(traced, pricing, input);
     write_pair(input, pieces);

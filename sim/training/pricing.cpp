@@ -23,12 +23,12 @@ double launches(const Operator& op) {
 }  // namespace
 
 Pricing::Pricing(const OperatorTimeModel& compute, const CommunicationCost& communication,
-                 const PlacementShape& placement, Clock clock, std::int64_t communication_sms,
-                 const RoutedExperts* experts)
+                 const PlacementShape& placement, const Conditions& conditions,
+                 std::int64_t communication_sms, const RoutedExperts* experts)
     : compute_(compute),
       communication_(communication),
       placement_(placement),
-      clock_(clock),
+      conditions_(conditions),
       communication_sms_(communication_sms),
       experts_(experts),
       loads_(1) {}
@@ -103,7 +103,9 @@ const OperatorDurations& Pricing::durations(const Operator& op, ChunkKind chunk,
         const bool beside = e > 0 && chunk == ChunkKind::overlapped;
         std::int64_t sms = total_sms;
         if (chunk == ChunkKind::overlapped) sms -= elastic ? load.sms : communication_sms_;
-        const Seconds time = alone(op, {sms, clock_}, noted && e == 0, noted);
+        Conditions conditions = conditions_;
+        conditions.sms = sms;
+        const Seconds time = alone(op, conditions, noted && e == 0, noted);
         double factor = 1.0;
         if (beside) {
             const Sourced<Ratio> slowdown = compute_.slowdown(c, load);

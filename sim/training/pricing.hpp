@@ -27,8 +27,8 @@ enum class ChunkKind : std::uint8_t { alone, overlapped };
 class Pricing {
   public:
     Pricing(const OperatorTimeModel& compute, const CommunicationCost& communication,
-            const PlacementShape& placement, Clock clock, std::int64_t communication_sms,
-            const RoutedExperts* experts = nullptr);
+            const PlacementShape& placement, const Conditions& conditions,
+            std::int64_t communication_sms, const RoutedExperts* experts = nullptr);
 
     // Durations of a compute operator in every environment. Not noted: one of many that differ in
     // their rows alone; the balanced one speaks for them in sources and missing shapes.
@@ -67,7 +67,7 @@ class Pricing {
     const OperatorTimeModel& compute_;
     const CommunicationCost& communication_;
     PlacementShape placement_;
-    Clock clock_;
+    Conditions conditions_;  // whose SMs are not looked at
     std::int64_t communication_sms_;
     const RoutedExperts* experts_;
     bool shares_links_ = false;

@@ -89,7 +89,8 @@ TrainingResult simulate_training(const TrainingSpec& spec, const TrainingOptions
     const CommunicationCost communication(spec.cluster);
     const PlacementShape shape = placement_shape(spec, schedule.directions() > 1);
     const RoutedExperts experts(spec, shape);
-    Pricing pricing(compute, communication, shape, spec.clock, spec.communication_sms, &experts);
+    Pricing pricing(compute, communication, shape, spec.conditions(), spec.communication_sms,
+                    &experts);
     if (spec.network.shared_links) pricing.share_links();
     JobBuilder job(spec, schedule, pricing);
     const ReplayInput& input = job.build();

@@ -2,6 +2,7 @@
 // A training job to simulate, as plain values: model, plan, hardware, batch, and the stated inputs
 // that make a run differ from the ideal (clock, jitter, routing imbalance, slow ranks).
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -64,6 +65,13 @@ struct NetworkChoice {
     bool shared_links = false;
 };
 
+// How GPUs differ in pace under continuous load (hardware/gpu_pace.hpp).
+//   alike    every one as the GPU the tables were measured on
+//   slowest  every one as the slowest of those it meets after each phase: its expert-parallel group
+//            with their tensor-parallel ranks
+//   drawn    a rank's pace is drawn anew for each pass, its peers wait
+enum class GpuPaces : std::uint8_t { alike, slowest, drawn };
+
 struct TrainingSpec {
     ModelSpec model;
     ParallelPlan plan;
@@ -74,6 +82,7 @@ struct TrainingSpec {
     std::int64_t sequence_length = 1;  // tokens
     double tokens = 0;                 // of the whole run; 0: unknown
     Clock clock = Clock::burst;
+    GpuPaces paces = GpuPaces::alike;
     double jitter = 0;  // relative standard deviation of a pass's compute time, per rank
     std::uint64_t seed = 1;
     double routed_rows_factor = 1.0;     // rows an expert rank receives over the balanced mean
@@ -86,6 +95,12 @@ struct TrainingSpec {
     std::optional<PipelineSchedule> own_schedule;
 
     std::int64_t micro_batches() const { return sequences / (plan.dp * plan.micro_batch_size); }
+    std::int64_t gpus_that_meet() const { return std::max(plan.ep, plan.cp) * plan.tp; }
+    // Of compute that has every SM.
+    Conditions conditions() const {
+        const std::int64_t slowest = paces == GpuPaces::slowest ? gpus_that_meet() : 1;
+        return {0, clock, paces == GpuPaces::alike ? 0 : slowest};
+    }
     BatchShape batch() const {
         return {plan.micro_batch_size, sequence_length, routed_rows_factor, {}};
     }
