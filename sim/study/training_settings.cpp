@@ -44,11 +44,9 @@ class Settings {
     void stated(const std::string& path, const ConfigNode& block, const char* key,
                 const std::string& value) {
         const auto node = block.find(key);
-        json(node ? path + ".value" : path, value);
-        if (node) {
-            provenance(path, node->is_object() ? node->provenance()
-                                               : Provenance{Origin::given, node->file()});
-        }
+        const bool sourced = node && node->is_object();  // a plain number is given by whoever runs
+        json(sourced ? path + ".value" : path, value);
+        if (sourced) provenance(path, node->provenance());
     }
     void provenance(const std::string& path, const Provenance& from) {
         text(path + ".origin", to_string(from.origin));

@@ -1,8 +1,9 @@
 // Every published figure has a bound on its error, every prediction is within it, and no bound was
-// ever loosened: bounds.json may only tighten.
+// loosened without a word: bounds.json may only tighten, but for what loosened.json names.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <memory>
 
 #include <gtest/gtest.h>
@@ -14,6 +15,20 @@ namespace orrery {
 namespace {
 
 constexpr const char* kBounds = "tests/validation/bounds.json";
+constexpr const char* kLoosened = "tests/validation/loosened.json";
+
+// (case, metric) -> the bound it was widened to, with a reason.
+std::map<std::pair<std::string, std::string>, double> loosened() {
+    std::map<std::pair<std::string, std::string>, double> all;
+    for (const ConfigNode& entry : ConfigNode::load(kLoosened).elements()) {
+        const double from = entry.at("from").as_number(), to = entry.at("to").as_number();
+        EXPECT_LT(from, to);
+        EXPECT_GT(entry.at("why").as_string().size(), 40u);
+        all[{entry.at("case").as_string(), entry.at("metric").as_string()}] = to;
+        entry.reject_unknown_keys();
+    }
+    return all;
+}
 
 std::string output_of(const std::string& command) {
     const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.c_str(), "r"), pclose);
@@ -65,8 +80,12 @@ TEST(Bounds, NameFiguresThatExist) {
 }
 
 // Against every committed version of the file; a checkout without history has nothing to compare.
-TEST(Bounds, WereNeverLoosened) {
+TEST(Bounds, WereNeverLoosenedWithoutAReason) {
     const ValidationBounds now = load_bounds(kBounds);
+    const auto widened = loosened();
+    for (const auto& [which, to] : widened) {
+        EXPECT_LE(bound_of(now, which.first, which.second).value_or(2), to) << which.first;
+    }
     const std::string commits =
         output_of("git log --format=%H -- tests/validation/bounds.json 2>/dev/null");
     if (commits.empty()) GTEST_SKIP() << "no history";
@@ -80,7 +99,10 @@ TEST(Bounds, WereNeverLoosened) {
             for (const auto& [metric, bound] : metrics) {
                 const auto later = bound_of(now, name, metric);
                 EXPECT_TRUE(later) << name << " " << metric << ": dropped since " << commit;
-                EXPECT_LE(later.value_or(bound), bound) << name << " " << metric << ": " << commit;
+                const auto reason = widened.find({name, metric});
+                const double allowed = reason == widened.end() ? bound : reason->second;
+                EXPECT_LE(later.value_or(bound), std::max(bound, allowed))
+                    << name << " " << metric << ": " << commit;
             }
         }
     }
