@@ -18,8 +18,8 @@ namespace orrery {
 
 enum class OutputFormat { text, json };
 
-// Exit codes: 0 an answer was printed, 1 it shows a failed check (validate past its bounds), 2 bad
-// input, 3 the simulation could not go on, 130 interrupted.
+// Exit codes: 0 an answer was printed, 1 it shows a failed check (validate past its bounds) or none
+// was found (size), 2 bad input, 3 the simulation could not go on, 130 interrupted.
 struct CommandContext {
     CommandContext(std::ostream& out_stream, std::ostream& error_stream)
         : out(out_stream), error(error_stream) {}

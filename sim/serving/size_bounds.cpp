@@ -47,7 +47,7 @@ struct Phase {
     std::size_t pool = 0;
     bool prompts = false, decode = false;
     const char* name() const {
-        return !decode ? "prompts" : prompts ? "prompts and decode" : "decode";
+        return !decode ? "prompts" : prompts ? "prompts and decode steps" : "decode steps";
     }
 };
 

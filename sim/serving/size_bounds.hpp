@@ -29,7 +29,7 @@ namespace orrery {
 
 struct SizeBound {
     std::size_t pool = 0;
-    std::string work;         // "prompts", "decode", "prompts and decode"
+    std::string work;         // "prompts", "decode steps", "prompts and decode steps"
     double busy_seconds = 0;  // least time of the work, on one engine
     double window = 0;        // s, in which it has to be done
     double engines() const { return busy_seconds / window; }
