@@ -121,18 +121,26 @@ void latent_core(InferenceBuilder& b, const Latent& s, Attention core, const Inf
     per_head(b, "absorbed_values", s.heads, rows, s.value, s.key_rank);
 }
 
+// Over keys and values multiplied out for every head.
+void expanded_core(InferenceBuilder& b, const Latent& s, Attention core) {
+    core.query_heads = core.key_heads = s.heads;
+    core.query_key_dim = s.nope + s.rope;
+    core.value_dim = s.value;
+    b->add("core_attention", core);
+}
+
+void grouped_core(InferenceBuilder& b, const Grouped& s, Attention core) {
+    core.query_heads = s.heads;
+    core.key_heads = s.kv_heads;
+    core.query_key_dim = core.value_dim = s.dim;
+    b->add("core_attention", core);
+}
+
 void prefill_core(InferenceBuilder& b, const AttentionSpec& spec, const InferencePlan& plan,
                   const InferenceBatch& batch, AttentionForm form) {
     const Lengths at = prefill_lengths(batch);
     Attention core = attention(AttentionPass::forward, at, window_of(spec));
-    if (!spec.mla) {
-        const Grouped s = grouped_of(spec, plan);
-        core.query_heads = s.heads;
-        core.key_heads = s.kv_heads;
-        core.query_key_dim = core.value_dim = s.dim;
-        b->add("core_attention", core);
-        return;
-    }
+    if (!spec.mla) return grouped_core(b, grouped_of(spec, plan), core);
     const Latent s = latent_of(spec, plan);
     if (spec.mla->index_heads > 0) index_scores(b, *spec.mla, at, AttentionPass::forward);
     if (form == AttentionForm::absorbed) {
@@ -142,10 +150,7 @@ void prefill_core(InferenceBuilder& b, const AttentionSpec& spec, const Inferenc
         return;
     }
     expand_keys(b, s, plan, batch.prefill_tokens, batch.prefill_context);
-    core.query_heads = core.key_heads = s.heads;
-    core.query_key_dim = s.nope + s.rope;
-    core.value_dim = s.value;
-    b->add("core_attention", core);
+    expanded_core(b, s, core);
 }
 
 void decode_core(InferenceBuilder& b, const AttentionSpec& spec, const InferencePlan& plan,
@@ -153,14 +158,7 @@ void decode_core(InferenceBuilder& b, const AttentionSpec& spec, const Inference
     const Lengths at = decode_lengths(batch);
     Attention core = attention(AttentionPass::decode, at, window_of(spec));
     core.key_value_bits = plan.key_value_bits;
-    if (!spec.mla) {
-        const Grouped s = grouped_of(spec, plan);
-        core.query_heads = s.heads;
-        core.key_heads = s.kv_heads;
-        core.query_key_dim = core.value_dim = s.dim;
-        b->add("core_attention", core);
-        return;
-    }
+    if (!spec.mla) return grouped_core(b, grouped_of(spec, plan), core);
     const Latent s = latent_of(spec, plan);
     if (spec.mla->index_heads > 0) index_scores(b, *spec.mla, at, AttentionPass::decode);
     if (form == AttentionForm::absorbed) {
@@ -168,11 +166,8 @@ void decode_core(InferenceBuilder& b, const AttentionSpec& spec, const Inference
         return;
     }
     expand_keys(b, s, plan, 0, batch.decode_context);
-    core.query_heads = core.key_heads = s.heads;
-    core.query_key_dim = s.nope + s.rope;
-    core.value_dim = s.value;
     core.key_value_bits = 16;
-    b->add("core_attention", core);
+    expanded_core(b, s, core);
 }
 
 void latent_in(InferenceBuilder& b, const ModelSpec& model, const AttentionSpec& spec,
