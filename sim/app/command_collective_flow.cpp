@@ -11,6 +11,7 @@
 #include "app/command.hpp"
 #include "app/command_collective.hpp"
 #include "core/error.hpp"
+#include "core/plural.hpp"
 #include "core/unit_text.hpp"
 #include "report/json_writer.hpp"
 #include "study/collective_answer.hpp"
@@ -45,6 +46,7 @@ void write_json(const char* kind, const CollectiveAnswer& answer, const CommandC
     if (answer.nccl) {
         const ProtocolPrice& price = answer.nccl->price;
         json.field("fixed", price.fixed).field("moving", price.moving).field("local", price.local);
+        json.field("bytes_time", answer.nccl->bytes_time);
         json.field("correction", price.correction).field("origin", to_string(price.origin));
         json.key("nccl_estimates").begin_array();
         for (const NcclEstimate& e : answer.nccl->estimates) {
@@ -55,6 +57,11 @@ void write_json(const char* kind, const CollectiveAnswer& answer, const CommandC
         json.end_array();
     }
     context.out << json.end_object().text();
+}
+
+// Less than a nanosecond is no figure.
+std::string part_text(double seconds) {
+    return seconds > 0 && seconds < 1e-9 ? "under 1 ns" : to_text(Seconds(seconds));
 }
 
 // Why it is this algorithm and protocol, and what they cost.
@@ -71,23 +78,27 @@ void explain(const NcclCollective& nccl, const CommandContext& context) {
             nccl.was_chosen ? "chosen as NCCL 2.28 does, the smallest of " : "as asked for; ",
             text);
     }
-    context.out << fmt::format(
-        "launch and steps {}, bytes at the protocol's pace {}, own copies {}, measured / fitted "
-        "{:.3f} ({})\n",
-        to_text(Seconds(price.fixed)), to_text(Seconds(price.moving)),
-        to_text(Seconds(price.local)), price.correction, to_string(price.origin));
+    const bool own_pace = nccl.bytes_time <= price.moving * (1 + 1e-9);
+    std::string parts =
+        fmt::format("launch and steps {} + bytes at the {} pace {}", part_text(price.fixed),
+                    own_pace ? "protocol's" : "links'", part_text(nccl.bytes_time));
+    if (price.local > 0) parts += " + own copies " + part_text(price.local);
+    const std::string factor =
+        price.correction == 1 ? "" : fmt::format(" x {:.3f} measured / fitted", price.correction);
+    context.out << fmt::format("time = ({}){} ({})\n", parts, factor, to_string(price.origin));
 }
 
 void print(const char* kind, const CollectiveAnswer& answer, std::uint32_t ranks,
            const CommandContext& context) {
     const FlowCollectiveResult& result = answer.result;
     if (context.format == OutputFormat::json) return write_json(kind, answer, context);
-    context.out << fmt::format("{} on {}{}, {}: {}, {} a rank\n", kind, answer.cluster,
-                               ranks > 0 ? fmt::format(", {} ranks", ranks) : std::string(),
+    context.out << fmt::format("{} on {}{}, {}: {}, bus bandwidth {}\n", kind, answer.cluster,
+                               ranks > 0 ? ", " + counted(ranks, "rank") : std::string(),
                                name_of(result.algorithm, result.protocol),
                                to_text(to_seconds(result.time)), to_text(result.bandwidth));
-    context.out << fmt::format("{} flows; link shares solved {} times, {} known from before\n",
-                               result.counts.flows, result.counts.solves, result.counts.remembered);
+    context.out << fmt::format("{}; link shares solved {}, {} known from before\n",
+                               counted(result.counts.flows, "flow"),
+                               counted(result.counts.solves, "time"), result.counts.remembered);
     if (context.quiet) return;
     if (answer.nccl) {
         explain(*answer.nccl, context);

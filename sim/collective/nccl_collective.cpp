@@ -93,18 +93,23 @@ double run_p2p(RoutedNetwork& network, const FlowCollectiveRequest& request,
                                     .ranks = std::max(2.0, ranks),
                                     .nodes = double{1} * nodes_of(request),
                                     .bytes = buffer});
-    if (!price) return links;
-    answer.price = *price;
-    if (nodes_of(request) > 1) {
+    if (price) answer.price = *price;
+    const auto at_links_pace = [&](double seconds) {
         answer.price.moving = 0;
-        return price->fixed + links;
-    }
+        answer.price.correction = 1;
+        answer.bytes_time = seconds;
+        return answer.price.fixed + seconds;
+    };
+    if (!price || nodes_of(request) > 1) return at_links_pace(links);
+    answer.bytes_time = price->moving;
     // Measured were equal messages, all at once: others take no less.
     const double equal = (price->fixed + price->moving) * price->correction;
     if (all && request.pattern != AllToAllPattern::simultaneous) {
-        return std::max(equal, price->fixed + links - latency);
+        if (equal >= price->fixed + links - latency) return equal;
+        return at_links_pace(links - latency);
     }
-    return (price->fixed + std::max(price->moving, links - latency)) * price->correction;
+    answer.bytes_time = std::max(price->moving, links - latency);
+    return (price->fixed + answer.bytes_time) * price->correction;
 }
 
 double run_stages(RoutedNetwork& network, const FlowCollectiveRequest& request,
@@ -122,7 +127,12 @@ double run_stages(RoutedNetwork& network, const FlowCollectiveRequest& request,
         const SimDuration moved = run_stage(
             network, wire, {0}, cap > 0 ? std::optional(BytesPerSecond(cap)) : std::nullopt);
         time += (price.fixed + to_seconds(moved).value() + price.local) * price.correction;
+        answer.bytes_time += to_seconds(moved).value();
         add(answer.price, price, &stage == stages.data());
+    }
+    if (stages.size() > 1) {
+        const ProtocolPrice& all = answer.price;
+        answer.price.correction = time / (all.fixed + answer.bytes_time + all.local);
     }
     return time;
 }

@@ -19,7 +19,10 @@ struct NcclCollective {
     FlowCollectiveResult result;
     std::vector<NcclEstimate> estimates;  // what NCCL compared, the best first
     bool was_chosen = false;              // by the estimates; else asked for
-    ProtocolPrice price;                  // of its stages together
+    // Of its stages together: time = (fixed + bytes_time + local) correction.
+    ProtocolPrice price;
+    double bytes_time =
+        0;  // s: the bytes' way, at the protocol's own pace or, if slower, the links'
 };
 
 // Throws InputError as run_collective, and for a protocol that the algorithm does not have.

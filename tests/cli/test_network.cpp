@@ -1,4 +1,6 @@
 // orrery topology and orrery collective (as flows) as a user runs them.
+#include <tuple>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -82,11 +84,29 @@ TEST(CollectiveCommand, SaysWhatNcclChooses) {
     EXPECT_EQ(json_of(with({"--protocol", "Simple"})).at("protocol").as_string(), "Simple");
     EXPECT_EQ(json_of(with({"--algorithm", "nvls"})).at("algorithm").as_string(), "nvls");
     EXPECT_EQ(json_of(with({"--expand", "messages"})).at("protocol").as_string(), "none");
-    EXPECT_THAT(run_orrery(four_mib).out, HasSubstr("chosen as NCCL 2.28 does"));
+    const std::string text = run_orrery(four_mib).out;
+    EXPECT_THAT(text, HasSubstr("chosen as NCCL 2.28 does"));
+    EXPECT_THAT(text, HasSubstr("bus bandwidth "));
+    EXPECT_THAT(text, HasSubstr("time = (launch and steps "));
     expect_refused(with({"--algorithm", "hierarchical"}), "several nodes");
     expect_refused({"collective", "all_reduce", "--cluster", "crossbar_50GBps", "--ranks", "4",
                     "--bytes", "1 MB", "--protocol", "LL"},
                    "crossbar_50GBps here has links only");
+}
+
+// The parts shown add up to the time, whatever the algorithm and however many nodes.
+TEST(CollectiveCommand, PartsAddUp) {
+    for (const auto& [kind, cluster, ranks] :
+         {std::tuple("all_reduce", "h200_8", "8"), std::tuple("all_to_all", "h200_8", "8"),
+          std::tuple("send_recv", "h200_8", "4"), std::tuple("all_reduce", "h800_mpft", "64"),
+          std::tuple("all_to_all", "h800_mpft", "64"),
+          std::tuple("all_gather", "h800_mpft", "64")}) {
+        const ConfigNode json = json_of(
+            {"collective", kind, "--cluster", cluster, "--ranks", ranks, "--bytes", "3 MB"});
+        const auto at = [&](const char* key) { return json.at(key).as_number(); };
+        const double sum = (at("fixed") + at("bytes_time") + at("local")) * at("correction");
+        EXPECT_NEAR(sum, at("time"), 1e-9 * at("time") + 1e-12) << kind << " " << cluster;
+    }
 }
 
 TEST(CollectiveCommand, BadRequestsAreOneLine) {
