@@ -70,24 +70,25 @@ void print_text(const ExpertOptions& o, const ExpertExchangeAnswer& a, std::ostr
                        a.time.limit, a.traffic.imbalance(), to_string(a.time.origin));
 }
 
-// --set: keys of the exchange, and cluster.KEY.
-void apply_sets(const std::vector<std::string>& sets, ExpertExchange& exchange,
-                ClusterProfile& cluster) {
-    if (sets.empty()) return;
-    ConfigNode own = ConfigNode::parse("{}", "--set"), links = ConfigNode::parse("{}", "--set");
+// --set: keys of the exchange; those of the cluster are returned, "nodes=16".
+std::vector<std::string> apply_sets(const std::vector<std::string>& sets,
+                                    ExpertExchange& exchange) {
+    ConfigNode own = ConfigNode::parse("{}", "--set");
+    std::vector<std::string> cluster;
     for (const std::string& text : sets) {
         const std::size_t equals = text.find('=');
         if (equals == std::string::npos || equals == 0) {
             throw InputError(fmt::format("--set {}: must be key=value", text));
         }
         const std::string key = text.substr(0, equals), value = text.substr(equals + 1);
-        const bool link = key.starts_with("cluster.");
-        // Quoted, so that 2025-02 and the like stay text.
-        (link ? links : own)
-            .set(link ? key.substr(8) : key, key == "version" ? '"' + value + '"' : value);
+        if (key.starts_with("cluster.")) {
+            cluster.push_back(text.substr(8));
+        } else {  // quoted, so that 2025-02 and the like stay text
+            own.set(key, key == "version" ? '"' + value + '"' : value, "--set " + key);
+        }
     }
     read_exchange(own, exchange);
-    override_cluster(links, cluster);
+    return cluster;
 }
 
 void answer(ExpertOptions& o, const CommandContext& context) {
@@ -98,9 +99,16 @@ void answer(ExpertOptions& o, const CommandContext& context) {
     e.node_limit = o.node_limit >= 0 ? o.node_limit : normal ? 4 : 0;
     e.routing = o.balanced ? RoutingKind::balanced : RoutingKind::drawn;
     e.affinity.seed = static_cast<std::uint64_t>(o.seed);
-    ClusterProfile cluster = load_cluster(o.cluster, context.profile_dir());
-    apply_sets(context.sets, e, cluster);
-    const ExpertExchangeAnswer result = answer_exchange(e, cluster);
+    const ClusterProfile cluster = load_cluster(o.cluster, context.profile_dir(),
+                                                profile_changes(apply_sets(context.sets, e)));
+    const ExpertExchangeAnswer result =
+        answer_exchange(e, cluster, [](std::string_view key, std::int64_t value) {
+            return fmt::format("--{} {}",
+                               key == "ranks"            ? "ep"
+                               : key == "ranks_per_node" ? "ranks-per-node"
+                                                         : key,
+                               value);
+        });
     if (context.format == OutputFormat::json) {
         print_json(o, result, context.out);
     } else {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "app/command.hpp"
 #include "app/interrupt.hpp"
@@ -55,19 +56,22 @@ std::string one_line(std::string text) {
     return text;
 }
 
-bool has_command(const CLI::App& app, const std::string& name) {
+// What is wrong with the words that choose a command, or the kind of one that has kinds; empty
+// where they are right or an option stands there.
+std::string wrong_command(const CLI::App& app, int argc, char** argv, int at = 1) {
     const auto commands = app.get_subcommands({});
-    return std::any_of(commands.begin(), commands.end(),
-                       [&](const CLI::App* command) { return command->get_name() == name; });
-}
-
-std::string unknown_command(const CLI::App& app, const std::string& name) {
-    std::string line = name + ": is not a command; known: ";
-    for (const CLI::App* command : app.get_subcommands({})) {
-        line += (line.ends_with(": ") ? "" : ", ");
-        line += command->get_name();
+    const bool given = argc > at;
+    if (commands.empty() || (given ? argv[at][0] == '-' : at == 1)) return "";
+    std::string known;
+    for (const CLI::App* command : commands) {
+        if (given && command->get_name() == argv[at]) {
+            return wrong_command(*command, argc, argv, at + 1);
+        }
+        known += (known.empty() ? "" : ", ") + command->get_name();
     }
-    return line;
+    const std::string what = at == 1 ? "a command" : "a kind of " + app.get_name();
+    return given ? fmt::format("{}: is not {}; known: {}", argv[at], what, known)
+                 : fmt::format("{}: must be followed by one of: {}", app.get_name(), known);
 }
 
 std::string version_line(const ProgramStamp& stamp) {
@@ -84,8 +88,8 @@ int run_command_line(int argc, char** argv) {
     app.require_subcommand(1);
     for (const auto add_command : kCommands) add_command(app, context);
     for (CLI::App* command : app.get_subcommands({})) add_common_options(*command, context);
-    if (argc > 1 && argv[1][0] != '-' && !has_command(app, argv[1])) {
-        std::cerr << "error: " << unknown_command(app, argv[1]) << '\n';
+    if (const std::string wrong = wrong_command(app, argc, argv); !wrong.empty()) {
+        std::cerr << "error: " << wrong << '\n';
         return kBadInput;
     }
     try {

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
@@ -22,6 +23,17 @@ struct ConfigNode::Document {
     Json root;
     std::set<const Json*> read;                          // members somebody asked for
     std::map<const Json*, std::set<std::string>> asked;  // keys asked for, by object
+    std::map<std::string, std::string> places;           // of members that set() placed, by path
+
+    // That of the nearest member above which has one, and the way down from there.
+    std::string place_of(const std::string& path) const {
+        for (std::size_t end = path.size(); end != std::string::npos && end > 0;) {
+            const auto found = places.find(path.substr(0, end));
+            if (found != places.end()) return found->second + path.substr(end);
+            end = path.find_last_of(".[", end - 1);
+        }
+        return file + ": " + (path.empty() ? "the document" : path);
+    }
 };
 
 struct ConfigNode::Cursor {
@@ -74,7 +86,8 @@ class ParseGuard {
         using Event = Json::parse_event_t;
         if (event == Event::object_start || event == Event::array_start) {
             if (depth >= kDeepest) {
-                throw InputError(fmt::format("{}: is nested more than {} deep", file_, kDeepest));
+                throw MalformedError(
+                    fmt::format("{}: is nested more than {} deep", file_, kDeepest));
             }
             if (event == Event::object_start) keys_.emplace_back();
         } else if (event == Event::object_end) {
@@ -82,7 +95,7 @@ class ParseGuard {
         } else if (event == Event::key) {
             const auto& key = parsed.get_ref<const std::string&>();
             if (!keys_.back().insert(key).second) {
-                throw InputError(file_, key, "", "is given twice in one object");
+                throw MalformedError(file_, key, "", "is given twice in one object");
             }
         }
         return true;
@@ -137,13 +150,13 @@ std::string unknown_key_rule(std::string_view key, const std::set<std::string>& 
 std::string read_text_file(const std::filesystem::path& file, std::string_view what) {
     std::error_code ec;
     if (std::filesystem::is_directory(file, ec)) {
-        throw InputError(fmt::format("{}: is a directory, must be {}", file.string(), what));
+        throw MalformedError(fmt::format("{}: is a directory, must be {}", file.string(), what));
     }
     std::ifstream in(file, std::ios::binary);
-    if (!in) throw InputError(fmt::format("{}: cannot be opened for reading", file.string()));
+    if (!in) throw MalformedError(fmt::format("{}: cannot be opened for reading", file.string()));
     std::ostringstream text;
     text << in.rdbuf();
-    if (in.bad()) throw InputError(fmt::format("{}: cannot be read", file.string()));
+    if (in.bad()) throw MalformedError(fmt::format("{}: cannot be read", file.string()));
     return text.str();
 }
 
@@ -157,10 +170,11 @@ ConfigNode ConfigNode::parse(std::string_view text, std::string name) {
     try {
         document->root = parse_guarded(text, document->file);
     } catch (const Json::parse_error& e) {
-        throw InputError(fmt::format("{}:{}: is not valid JSON: {}", document->file,
-                                     position_text(text, e.byte), reason_of(e)));
+        throw MalformedError(fmt::format("{}:{}: is not valid JSON: {}", document->file,
+                                         position_text(text, e.byte), reason_of(e)));
     } catch (const Json::exception& e) {  // a number beyond the range of double
-        throw InputError(fmt::format("{}: is not valid JSON: {}", document->file, reason_of(e)));
+        throw MalformedError(
+            fmt::format("{}: is not valid JSON: {}", document->file, reason_of(e)));
     }
     auto cursor = std::make_shared<Cursor>();
     cursor->json = &document->root;
@@ -170,6 +184,12 @@ ConfigNode ConfigNode::parse(std::string_view text, std::string name) {
 
 const std::string& ConfigNode::file() const { return cursor_->document->file; }
 const std::string& ConfigNode::path() const { return cursor_->path; }
+
+std::string ConfigNode::place() const { return cursor_->document->place_of(path()); }
+std::string ConfigNode::place(std::string_view key) const {
+    return cursor_->document->place_of(join(path(), key));
+}
+
 bool ConfigNode::is_object() const { return cursor_->json->is_object(); }
 bool ConfigNode::is_array() const { return cursor_->json->is_array(); }
 bool ConfigNode::is_string() const { return cursor_->json->is_string(); }
@@ -181,7 +201,7 @@ std::size_t ConfigNode::size() const { return cursor_->json->size(); }
 bool ConfigNode::has(std::string_view key) const { return find(key).has_value(); }
 
 std::optional<ConfigNode> ConfigNode::find(std::string_view key) const {
-    if (!is_object()) fail("must be an object");
+    if (!is_object()) refuse("must be an object");
     cursor_->document->asked[cursor_->json].emplace(key);
     const auto it = cursor_->json->find(std::string(key));
     if (it == cursor_->json->end()) return std::nullopt;
@@ -193,11 +213,11 @@ std::optional<ConfigNode> ConfigNode::find(std::string_view key) const {
 
 ConfigNode ConfigNode::at(std::string_view key) const {
     if (auto node = find(key)) return *node;
-    throw InputError(file(), join(path(), key), "", "is missing");
+    throw MalformedError(place(key) + ": is missing");
 }
 
 ConfigNode ConfigNode::at(std::size_t index) const {
-    if (!is_array()) fail("must be an array");
+    if (!is_array()) refuse("must be an array");
     if (index >= size()) fail(fmt::format("must have at least {} elements", index + 1));
     Json* element = &(*cursor_->json)[index];
     return ConfigNode(std::make_shared<const Cursor>(
@@ -205,50 +225,56 @@ ConfigNode ConfigNode::at(std::size_t index) const {
 }
 
 std::vector<ConfigNode> ConfigNode::elements() const {
-    if (!is_array()) fail("must be an array");
+    if (!is_array()) refuse("must be an array");
     std::vector<ConfigNode> result;
     for (std::size_t i = 0; i < size(); ++i) result.push_back(at(i));
     return result;
 }
 
 std::vector<std::string> ConfigNode::keys() const {
-    if (!is_object()) fail("must be an object");
+    if (!is_object()) refuse("must be an object");
     std::vector<std::string> result;
     for (const auto& [key, value] : cursor_->json->items()) result.push_back(key);
     return result;
 }
 
 std::string ConfigNode::as_string() const {
-    if (!is_string()) fail("must be text");
+    if (!is_string()) refuse("must be text");
     return cursor_->json->get<std::string>();
 }
 
 bool ConfigNode::as_bool() const {
-    if (!is_bool()) fail("must be true or false");
+    if (!is_bool()) refuse("must be true or false");
     return cursor_->json->get<bool>();
 }
 
 double ConfigNode::as_number() const {
-    if (!is_number()) fail("must be a number");
+    if (!is_number()) refuse("must be a number");
     const double value = cursor_->json->get<double>();
-    if (!std::isfinite(value)) fail("must be finite");
+    if (!std::isfinite(value)) refuse("must be finite");
     return value;
+}
+
+std::size_t ConfigNode::as_choice(const std::vector<std::string_view>& names) const {
+    const auto found = std::find(names.begin(), names.end(), as_string());
+    if (found == names.end()) refuse(fmt::format("must be one of {}", fmt::join(names, ", ")));
+    return static_cast<std::size_t>(found - names.begin());
 }
 
 std::int64_t ConfigNode::as_integer(std::int64_t at_least, std::int64_t at_most) const {
     const double value = is_number() ? as_number() : 0.5;
-    if (std::floor(value) != value) fail("must be a whole number");
+    if (std::floor(value) != value) refuse("must be a whole number");
     const std::string too_small = fmt::format("must be >= {}", at_least);
     const std::string too_large = fmt::format("must be <= {}", at_most);
     if (cursor_->json->is_number_unsigned() &&
         cursor_->json->get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) {
-        fail(too_large);
+        refuse(too_large);
     }
-    if (cursor_->json->is_number_float() && value < -0x1p63) fail(too_small);
-    if (cursor_->json->is_number_float() && value >= 0x1p63) fail(too_large);
+    if (cursor_->json->is_number_float() && value < -0x1p63) refuse(too_small);
+    if (cursor_->json->is_number_float() && value >= 0x1p63) refuse(too_large);
     const auto integer = cursor_->json->get<std::int64_t>();
-    if (integer < at_least) fail(too_small);
-    if (integer > at_most) fail(too_large);
+    if (integer < at_least) refuse(too_small);
+    if (integer > at_most) refuse(too_large);
     return integer;
 }
 
@@ -258,10 +284,10 @@ Provenance ConfigNode::provenance() const {
     try {
         from.origin = parse_origin(origin.as_string());
     } catch (const std::invalid_argument& rule) {
-        origin.fail(rule.what());
+        origin.refuse(rule.what());
     }
     from.source = at("source").as_string();
-    if (from.source.empty()) at("source").fail("must name where the number comes from");
+    if (from.source.empty()) at("source").refuse("must name where the number comes from");
     return from;
 }
 
@@ -286,7 +312,7 @@ void ConfigNode::reject_unknown_keys() const {
         if (!cursor_->document->read.contains(&value)) {
             ConfigNode(std::make_shared<const Cursor>(
                            Cursor{cursor_->document, &value, join(path(), key)}))
-                .fail(unknown_key_rule(key, cursor_->document->asked[cursor_->json]));
+                .refuse(unknown_key_rule(key, cursor_->document->asked[cursor_->json]));
         }
         ConfigNode(
             std::make_shared<const Cursor>(Cursor{cursor_->document, &value, join(path(), key)}))
@@ -294,30 +320,34 @@ void ConfigNode::reject_unknown_keys() const {
     }
 }
 
-void ConfigNode::set(std::string_view dotted_path, std::string_view text) {
-    const auto refuse = [&](const std::string& rule) {
-        throw InputError(fmt::format("--set {}={}: {}", dotted_path, text, rule));
+void ConfigNode::set(std::string_view dotted_path, std::string_view text, std::string_view place) {
+    const std::string named =
+        place.empty() ? fmt::format("--set {}", dotted_path) : std::string(place);
+    const auto wrong = [&](const std::string& rule) {
+        throw MalformedError(fmt::format("{}={}: {}", named, text, rule));
     };
     // A document of its own: nodes and copies made before keep what they saw.
     auto document = std::make_shared<Document>();
     document->file = file();
     document->root = *cursor_->json;
+    document->places = cursor_->document->places;
     Json* node = &document->root;
     std::string walked = path();
     for (std::size_t begin = 0; begin != std::string_view::npos;) {
         const std::size_t dot = dotted_path.find('.', begin);
         const std::string key(dotted_path.substr(begin, dot - begin));
-        if (key.empty()) refuse("the key has an empty part");
+        if (key.empty()) wrong("the key has an empty part");
         if (node->is_null()) *node = Json::object();
         if (!node->is_object()) {
-            refuse(fmt::format("{} is not an object", walked.empty() ? "the document" : walked));
+            wrong(fmt::format("{} is not an object", walked.empty() ? "the document" : walked));
         }
         node = &(*node)[key];
         walked = join(walked, key);
         begin = dot == std::string_view::npos ? dot : dot + 1;
     }
+    if (!place.empty()) document->places[walked] = place;
     try {
-        *node = parse_guarded(text, fmt::format("--set {}", dotted_path));
+        *node = parse_guarded(text, named);
     } catch (const Json::exception&) {
         *node = std::string(text);
     }
@@ -328,9 +358,16 @@ void ConfigNode::set(std::string_view dotted_path, std::string_view text) {
     cursor_ = cursor;
 }
 
+void ConfigNode::set_text(std::string_view dotted_path, const std::string& text) {
+    set(dotted_path, Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
 void ConfigNode::fail(const std::string& rule) const {
-    throw InputError(file(), path().empty() ? "the document" : path(), short_text(*cursor_->json),
-                     rule);
+    throw InputError(fmt::format("{} = {}: {}", place(), short_text(*cursor_->json), rule));
+}
+
+void ConfigNode::refuse(const std::string& rule) const {
+    throw MalformedError(fmt::format("{} = {}: {}", place(), short_text(*cursor_->json), rule));
 }
 
 std::string ConfigNode::dump(int indent) const {

@@ -30,6 +30,9 @@ class ConfigNode {
 
     const std::string& file() const;  // as given to load or parse
     const std::string& path() const;  // "plan.micro_batch_size"; empty at the root
+    // Where it was given, for messages: "a.json: plan.tp", or "--set plan.tp" where set() said so.
+    std::string place() const;
+    std::string place(std::string_view key) const;  // of a member, there or not
     bool is_object() const;
     bool is_array() const;
     bool is_string() const;
@@ -45,12 +48,14 @@ class ConfigNode {
     std::vector<ConfigNode> elements() const;  // of an array; not an array: InputError
     std::vector<std::string> keys() const;     // of an object, in file order
 
-    // Scalars; the wrong type is an InputError. Bounds are inclusive.
+    // Scalars; the wrong type is a MalformedError, as a number out of bounds. Bounds are inclusive.
     std::string as_string() const;
     bool as_bool() const;
     double as_number() const;
     std::int64_t as_integer(std::int64_t at_least = INT64_MIN,
                             std::int64_t at_most = INT64_MAX) const;
+    // The index of its text among `names`; another text is a MalformedError that lists them.
+    std::size_t as_choice(const std::vector<std::string_view>& names) const;
     // "50 GB/s" and the like; a Ratio may also be a plain number.
     template <class Q>
     Q as_quantity() const {
@@ -58,10 +63,10 @@ class ConfigNode {
             if constexpr (std::is_same_v<Q, Ratio>) {
                 if (is_number()) return Q(as_number());
             }
-            if (!is_string()) fail(quantity_rule(unit_of<Q>()));
+            if (!is_string()) refuse(quantity_rule(unit_of<Q>()));
             return parse_quantity<Q>(as_string());
         } catch (const std::invalid_argument& rule) {
-            fail(rule.what());
+            refuse(rule.what());
         }
     }
     // {"value": "400 GB/s", "origin": "published", "source": "..."}: all three are required.
@@ -83,10 +88,15 @@ class ConfigNode {
     // Overrides the member at a dotted path below this node, creating objects on the way; `text` is
     // JSON where it parses as JSON, otherwise a string; null takes the member away, so that its
     // default holds. Used by --set. The node becomes a document of its own that nobody has read
-    // yet: copies and child nodes made before do not change.
-    void set(std::string_view dotted_path, std::string_view text);
-    // Throws InputError for this node: file, path, its value, the rule.
+    // yet: copies and child nodes made before do not change. `place`, where given, stands for file
+    // and path in messages about the member.
+    void set(std::string_view dotted_path, std::string_view text, std::string_view place = {});
+    // The same with text as it stands, be it JSON or not.
+    void set_text(std::string_view dotted_path, const std::string& text);
+    // Throws InputError for this node: place, its value, the rule.
     [[noreturn]] void fail(const std::string& rule) const;
+    // The same as a MalformedError: wrong whatever the other settings are.
+    [[noreturn]] void refuse(const std::string& rule) const;
     // The document below this node as JSON text; indent < 0 gives one line.
     std::string dump(int indent = 2) const;
 

@@ -16,6 +16,13 @@ class InputError : public std::runtime_error {
                const std::string& rule);
 };
 
+// One value that is wrong whatever stands beside it: an unknown key or name, a wrong type or unit,
+// out of range. Other bad input is values that do not go together, which a comparison may meet.
+class MalformedError : public InputError {
+  public:
+    using InputError::InputError;
+};
+
 // The simulation cannot go on: a deadlock (naming rank, stream and what it waits for), time out of
 // range, a missing operator time.
 class SimulationError : public std::runtime_error {

@@ -87,9 +87,16 @@ bool LineReader::fill() {
     const char* const message = gzerror(stream_->file, &state);
     if (got < 0 || (state != Z_OK && state != Z_STREAM_END)) {
         ended_ = true;
+        std::string_view reason = message;
+        if (reason.starts_with(file_.string() + ": ")) {  // as zlib begins it
+            reason.remove_prefix(file_.string().size() + 2);
+        }
         throw InputError(fmt::format("{}:{}: must be readable, plain or gzipped: {}",
                                      file_.string(), line_ + 1,
-                                     *message == '\0' ? "read error" : message));
+                                     reason.empty() ? "read error" : reason));
+    }
+    if (line_ == 0 && got > 0 && file_.extension() == ".gz" && gzdirect(stream_->file) == 1) {
+        throw InputError(fmt::format("{}: must be gzipped, as its name says", file_.string()));
     }
     end_ += static_cast<std::size_t>(got);
     ended_ = got == 0;

@@ -18,8 +18,19 @@ template <class Q>
 Sourced<Q> positive(const ConfigNode& root, const char* key) {
     const ConfigNode node = root.at(key);
     const Sourced<Q> value = node.as_sourced<Q>();
-    if (!(value.value.value() > 0)) node.at("value").fail("must be greater than 0");
+    if (!(value.value.value() > 0)) node.at("value").refuse("must be greater than 0");
+    if (value.value.value() > 1e15) node.at("value").refuse("must be at most 1e15");
     return value;
+}
+
+// Beyond these a unit has slipped.
+Sourced<BytesPerSecond> link_rate(const ConfigNode& root, const char* key) {
+    const ConfigNode node = root.at(key);
+    const auto rate = node.as_sourced<BytesPerSecond>();
+    if (!(rate.value.value() >= 1e6 && rate.value.value() <= 1e15)) {
+        node.at("value").refuse("must be from 1 MB/s to 1 PB/s");
+    }
+    return rate;
 }
 
 Sourced<Ratio> count(const ConfigNode& root, const char* key) {
@@ -28,28 +39,40 @@ Sourced<Ratio> count(const ConfigNode& root, const char* key) {
     return node.as_sourced<Ratio>();
 }
 
-// "nodes=16": a number with an origin keeps that form.
-void apply(ConfigNode& root, const std::string& set) {
-    const std::size_t equals = set.find('=');
-    if (equals == std::string::npos || equals == 0) {
-        throw InputError(fmt::format("--set cluster.{}: must be cluster.key=value", set));
-    }
-    const std::string key = set.substr(0, equals);
+// A number with an origin keeps that form; a change that states its own origin replaces it.
+void apply(ConfigNode& root, const ProfileChange& change) {
+    const std::string& key = change.key;
     const auto node = key.find('.') == std::string::npos ? root.find(key) : std::nullopt;
     const bool sourced = node && node->is_object() && node->has("value");
-    root.set(sourced ? key + ".value" : key, set.substr(equals + 1));
-    if (!sourced) return;
+    if (!sourced || change.value.starts_with('{')) {
+        root.set(key, change.value, change.place);
+        return;
+    }
+    root.set(key + ".value", change.value, change.place);
     root.set(key + ".origin", "given");
-    root.set(key + ".source", fmt::format("\"--set cluster.{}\"", key));
+    root.set_text(key + ".source", change.place);
 }
 
 }  // namespace
 
+std::vector<ProfileChange> profile_changes(const std::vector<std::string>& sets) {
+    std::vector<ProfileChange> changes;
+    for (const std::string& set : sets) {
+        const std::size_t equals = set.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            throw InputError(fmt::format("--set cluster.{}: must be cluster.key=value", set));
+        }
+        const std::string key = set.substr(0, equals);
+        changes.push_back({key, set.substr(equals + 1), "--set cluster." + key});
+    }
+    return changes;
+}
+
 ClusterProfile load_cluster(const std::string& name_or_path, const fs::path& directory,
-                            const std::vector<std::string>& sets) {
+                            const std::vector<ProfileChange>& changes) {
     const fs::path file = profile_file(name_or_path, directory, "clusters");
     ConfigNode root = ConfigNode::load(file);
-    for (const std::string& set : sets) apply(root, set);
+    for (const ProfileChange& change : changes) apply(root, change);
     ClusterProfile profile;
     profile.name = file.stem().string();
     profile.title = root.at("title").as_string();
@@ -60,9 +83,9 @@ ClusterProfile load_cluster(const std::string& name_or_path, const fs::path& dir
     if (root.has("nvlink_nominal")) {
         profile.nvlink_nominal = positive<BytesPerSecond>(root, "nvlink_nominal");
     }
-    profile.nvlink_bandwidth = positive<BytesPerSecond>(root, "nvlink_bandwidth");
+    profile.nvlink_bandwidth = link_rate(root, "nvlink_bandwidth");
     profile.nvlink_latency = positive<Seconds>(root, "nvlink_latency");
-    profile.nic_bandwidth = positive<BytesPerSecond>(root, "nic_bandwidth");
+    profile.nic_bandwidth = link_rate(root, "nic_bandwidth");
     profile.nic_latency = positive<Seconds>(root, "nic_latency");
     profile.nic_efficiency = positive<Ratio>(root, "nic_efficiency");
     if (profile.nic_efficiency.value > Ratio(1)) {

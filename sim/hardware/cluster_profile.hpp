@@ -35,10 +35,18 @@ struct ClusterProfile {
     const DataTable* find_table(std::string_view table_name) const;
 };
 
-// Loads a profile by name (looked up in `directory`/clusters) or by path. `sets` override members
-// of it: "nodes=16", "nic_bandwidth=25 GB/s", "fabric.planes=4"; numbers become `given`. Throws
-// InputError.
+// A member of a profile that a scenario or a command changes.
+struct ProfileChange {
+    std::string key;    // "nodes", "fabric.planes"
+    std::string value;  // JSON or text; for a number plain, or an object with origin and source
+    std::string place;  // where it was given, for messages and as source: "--set cluster.nodes"
+};
+// "nodes=16" of a command's --set cluster.nodes=16. Throws InputError where "=" is missing.
+std::vector<ProfileChange> profile_changes(const std::vector<std::string>& sets);
+
+// Loads a profile by name (looked up in `directory`/clusters) or by path, with `changes`; plain
+// numbers become `given`. Throws InputError, naming the change's place where one is wrong.
 ClusterProfile load_cluster(const std::string& name_or_path, const std::filesystem::path& directory,
-                            const std::vector<std::string>& sets = {});
+                            const std::vector<ProfileChange>& changes = {});
 
 }  // namespace orrery

@@ -27,10 +27,10 @@ std::vector<StageLayout> stages_of(const ModelSpec& model, const std::vector<std
 struct Checker {
     const ModelSpec& model;
     const ParallelPlan& plan;
-    const std::string& file;
+    const ConfigNode& node;
 
     [[noreturn]] void fail(const char* key, std::int64_t value, const std::string& rule) const {
-        throw InputError(file, fmt::format("plan.{}", key), std::to_string(value), rule);
+        throw InputError(fmt::format("{} = {}: {}", node.place(key), value, rule));
     }
     // `whole` must be divisible by plan.key = value.
     void divides(const char* key, std::int64_t value, std::int64_t whole, const char* what) const {
@@ -192,8 +192,8 @@ std::vector<StageLayout> front_loaded_stages(const ModelSpec& model, std::int64_
 }
 
 void check_plan(const ModelSpec& model, const ParallelPlan& plan, std::int64_t sequence_length,
-                const std::string& file) {
-    const Checker checker{model, plan, file};
+                const ConfigNode& node) {
+    const Checker checker{model, plan, node};
     check_degrees(checker);
     for (const LayerSpec& layer : model.layers) check_layer(checker, layer);
     check_experts(checker);

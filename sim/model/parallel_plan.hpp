@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/config.hpp"
 #include "core/quantity.hpp"
 #include "core/sourced.hpp"
 #include "hardware/operator.hpp"
@@ -61,10 +62,10 @@ std::vector<StageLayout> default_stages(const ModelSpec& model, std::int64_t sta
 // its report (arXiv:2412.19437 section 3.2.3) names what is on the outer stages, but no counts.
 std::vector<StageLayout> front_loaded_stages(const ModelSpec& model, std::int64_t stages);
 
-// Throws InputError (file and key names as given) where the plan does not divide: heads by tp,
+// Throws InputError, naming the keys of `node`, where the plan does not divide: heads by tp,
 // experts by ep, dp by ep, the sequence by tp x cp, every layer on exactly one stage, embedding
 // first, head last, more than a million GPUs, ...
 void check_plan(const ModelSpec& model, const ParallelPlan& plan, std::int64_t sequence_length,
-                const std::string& file);
+                const ConfigNode& node);
 
 }  // namespace orrery

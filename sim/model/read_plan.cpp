@@ -22,7 +22,7 @@ Precision read_precision(const ConfigNode& plan) {
     for (const Precision p : {Precision::bf16, Precision::fp8_tensor, Precision::fp8_block}) {
         if (name == to_string(p)) return p;
     }
-    node->fail("must be bf16, fp8_tensor or fp8_block");
+    node->refuse("must be bf16, fp8_tensor or fp8_block");
 }
 
 void add_recompute(const ConfigNode& name, Recompute& recompute) {
@@ -36,7 +36,7 @@ void add_recompute(const ConfigNode& name, Recompute& recompute) {
     } else if (text == "full") {
         recompute.full = true;
     } else {
-        name.fail("must be norm, mla_up_projection, swiglu, full or none");
+        name.refuse("must be norm, mla_up_projection, swiglu, full or none");
     }
 }
 
@@ -90,7 +90,7 @@ std::vector<StageLayout> place(const ConfigNode& plan, const ModelSpec& model,
     }
     if (!rule || rule->as_string() == "even") return default_stages(model, stages);
     if (rule->as_string() == "deepseek_v3") return front_loaded_stages(model, stages);
-    rule->fail("must be even or deepseek_v3");
+    rule->refuse("must be even or deepseek_v3");
 }
 
 // "0-3,60": layers and ranges of layers.
@@ -102,7 +102,7 @@ std::vector<std::int32_t> read_layers(const ConfigNode& node, std::size_t layers
         std::int32_t value = 0;
         const auto [next, error] = std::from_chars(at, end, value);
         if (error != std::errc{} || value < 0) {
-            node.fail("must be layers such as \"4-7\" or \"0,3-5\"");
+            node.refuse("must be layers such as \"4-7\" or \"0,3-5\"");
         }
         if (static_cast<std::size_t>(value) >= layers) {
             node.fail(fmt::format("layer {} must be less than {}", value, layers));
@@ -117,7 +117,7 @@ std::vector<std::int32_t> read_layers(const ConfigNode& node, std::size_t layers
         if (last < first) node.fail(fmt::format("range {}-{} must not fall", first, last));
         for (std::int32_t i = first; i <= last; ++i) result.push_back(i);
         if (at == end) return result;
-        if (*at++ != ',') node.fail("must be layers such as \"4-7\" or \"0,3-5\"");
+        if (*at++ != ',') node.refuse("must be layers such as \"4-7\" or \"0,3-5\"");
     }
 }
 
@@ -159,7 +159,7 @@ ParallelPlan read_plan(const ConfigNode& plan, const ModelSpec& model) {
         result.framework_memory =
             memory->is_object()
                 ? memory->as_sourced<Bytes>()
-                : Sourced<Bytes>{memory->as_quantity<Bytes>(), {Origin::given, memory->file()}};
+                : Sourced<Bytes>{memory->as_quantity<Bytes>(), {Origin::given, memory->place()}};
     }
     const std::int64_t stages = stage_count(result);
     if (stages > static_cast<std::int64_t>(model.layers.size())) {

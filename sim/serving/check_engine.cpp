@@ -56,9 +56,13 @@ void check_experts(const EngineSpec& engine, const ConfigNode& pool, const MoeSp
     }
     const std::int64_t slots = moe.experts + engine.routing.redundant;
     if (slots % plan.ep != 0) {
-        fail_at(pool, plan.ep > moe.experts ? "ep" : "redundant_experts",
-                fmt::format("must let ep = {} divide {} experts and {} redundant ones", plan.ep,
-                            moe.experts, engine.routing.redundant));
+        // Where redundant experts were not asked for, the degree is what does not fit.
+        const bool asked = pool.has("redundant_experts") && plan.ep <= moe.experts;
+        fail_at(pool, asked ? "redundant_experts" : "ep",
+                fmt::format("must let ep = {} divide {} experts and {} redundant ones, as "
+                            "redundant_experts = {} would",
+                            plan.ep, moe.experts, engine.routing.redundant,
+                            plan.ep - 1 - (moe.experts - 1) % plan.ep));
     }
     if (engine.routing.redundant > 0 && !plan.all_to_all()) {
         fail_at(pool, "redundant_experts", "must be 0: experts lie inside one attention group");

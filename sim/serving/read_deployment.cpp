@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "core/plural.hpp"
 #include "serving/check_engine.hpp"
 
 namespace orrery {
@@ -21,7 +22,7 @@ Enum one_of(const ConfigNode& node, const std::pair<const char*, Enum> (&values)
         if (text == values[i].first) return values[i].second;
         known += fmt::format("{}{}", i == 0 ? "" : i + 1 == N ? " or " : ", ", values[i].first);
     }
-    node.fail(fmt::format("must be {}", known));
+    node.refuse(fmt::format("must be {}", known));
 }
 
 Precision model_precision(const ModelSpec& model) {
@@ -68,7 +69,7 @@ double skew(const ConfigNode& block, const char* key) {
     const auto node = block.find(key);
     if (!node) return 0;
     const double value = node->as_number();
-    if (!(value >= 0 && value <= 10)) node->fail("must be from 0 to 10");
+    if (!(value >= 0 && value <= 10)) node->refuse("must be from 0 to 10");
     return value;
 }
 
@@ -144,7 +145,7 @@ DeployedPool read_pool(const ConfigNode& block, const EngineSpec& common,
     pool.decode_sequences = count(block, "decode_sequences", decodes ? limits.decode_sequences : 0,
                                   decodes ? 1 : 0, 1'000'000);
     check_engine(engine, block);
-    size_pool(pool, runtime, block.file() + ": " + block.path());
+    size_pool(pool, runtime, block.place());
     return pool;
 }
 
@@ -200,9 +201,10 @@ Deployment read_deployment(const ConfigNode& block, const ModelSpec& model,
     if (deployment.pools.empty()) block.at("pools").fail("must name at least one pool");
     const double nodes = cluster.nodes.value.value();
     if (deployment.nodes(cluster) > nodes) {
-        block.at("pools").fail(fmt::format("take {} GPUs, must take at most the {} of {} nodes",
+        block.at("pools").fail(fmt::format("take {} GPUs, must take at most the {} of {}",
                                            deployment.gpus(),
-                                           nodes * cluster.gpus_per_node.value.value(), nodes));
+                                           nodes * cluster.gpus_per_node.value.value(),
+                                           counted(static_cast<std::int64_t>(nodes), "node")));
     }
     block.reject_unknown_keys();
     return deployment;

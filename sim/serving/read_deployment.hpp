@@ -58,7 +58,7 @@ Sourced<Q> read_sourced(const ConfigNode& block, const char* key, Sourced<Q> fal
     const auto node = block.find(key);
     if (!node) return fallback;
     if (node->is_object()) return node->as_sourced<Q>();
-    return {node->as_quantity<Q>(), {Origin::given, node->file()}};
+    return {node->as_quantity<Q>(), {Origin::given, node->place()}};
 }
 
 // Idle time between dependent kernels of a CUDA graph, CPU time of a launch, and device memory

@@ -21,7 +21,7 @@ bool is_links_only(const FlowCollectiveRequest& request) {
 CollectiveAnswer answer_collective(FlowCollectiveRequest request, Routing routing,
                                    const std::string& cluster, const std::vector<std::string>& sets,
                                    const std::filesystem::path& profiles) {
-    const ClusterProfile profile = load_cluster(cluster, profiles, sets);
+    const ClusterProfile profile = load_cluster(cluster, profiles, profile_changes(sets));
     RoutedNetwork network(cluster_topology(profile), routing);
     if (request.ranks == 0) request.ranks = network.ranks();
     const auto per_node = static_cast<std::uint32_t>(profile.gpus_per_node.value.value());

@@ -71,11 +71,13 @@ void run_cases(std::vector<ComparedCase>& cases, const std::filesystem::path& fi
     bool any = false;
     for (std::size_t i = 0; i < cases.size(); ++i) {
         before_case(i);
-        std::vector<std::string> all = sets;
-        for (const auto& [key, value] : cases[i].settings) all.push_back(key + "=" + value);
+        std::vector<std::string> over;
+        for (const auto& [key, value] : cases[i].settings) over.push_back(key + "=" + value);
         try {
-            cases[i].result = run_scenario(load_scenario(file, all), request).result;
+            cases[i].result = run_scenario(load_scenario(file, sets, over), request).result;
             any = true;
+        } catch (const MalformedError&) {
+            throw;  // no answer but a mistake
         } catch (const MissingShapesError& e) {
             cases[i].impossible = e.what();
             cases[i].missing_shapes = e.shapes;

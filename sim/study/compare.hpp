@@ -25,7 +25,8 @@ struct ComparedCase {
 std::vector<ComparedCase> expand_cases(const std::vector<std::string>& axes);
 
 // Runs every case of `file` with `sets` and its own settings applied in this order. A case that
-// cannot be is an answer; where no case can be, the first one's error is thrown. `before_case` is
+// cannot be is an answer; where no case can be, the first one's error is thrown, and a value that
+// is wrong by itself (MalformedError) ends the comparison. `before_case` is
 // called with the index of each case.
 void run_cases(std::vector<ComparedCase>& cases, const std::filesystem::path& file,
                const std::vector<std::string>& sets, const RunRequest& request,

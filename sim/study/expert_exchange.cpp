@@ -24,21 +24,6 @@ void read_skew(const ConfigNode& block, const char* key, double& value) {
     if (!(value >= 0 && value <= 10)) node->fail("must be from 0 to 10");
 }
 
-template <class Q>
-void override_number(const ConfigNode& block, const char* key, Sourced<Q>& number) {
-    const auto node = block.find(key);
-    if (!node) return;
-    number = {node->as_quantity<Q>(), {Origin::given, block.file() + ": " + node->path()}};
-    if (!(number.value.value() > 0)) node->fail("must be more than 0");
-}
-
-void override_count(const ConfigNode& block, const char* key, Sourced<Ratio>& number) {
-    const auto node = block.find(key);
-    if (!node) return;
-    number = {Ratio(static_cast<double>(node->as_integer(1, kMost))),
-              {Origin::given, block.file() + ": " + node->path()}};
-}
-
 // Nodes take the place of the gate's groups, unless all of them may be reached.
 GateSpec gate_of(const ExpertExchange& e, std::int32_t nodes) {
     GateSpec gate{e.experts, e.top_k, 1, 1, GroupScore::largest};
@@ -49,29 +34,45 @@ GateSpec gate_of(const ExpertExchange& e, std::int32_t nodes) {
     return gate;
 }
 
-void check(const ExpertExchange& e, const ClusterProfile& cluster, std::int32_t per_node) {
+void check(const ExpertExchange& e, const ClusterProfile& cluster, std::int32_t per_node,
+           const NameOfKey& name) {
+    const auto fail = [&](const char* key, std::int64_t value, const std::string& rule) {
+        const std::string named = name ? name(key, value) : fmt::format("{} = {}", key, value);
+        throw InputError(fmt::format("{}: {}", named, rule));
+    };
     const auto gpus = static_cast<std::int64_t>(cluster.gpus_per_node.value.value());
     const auto nodes = static_cast<std::int64_t>(cluster.nodes.value.value());
     if (per_node > gpus) {
-        throw InputError(
-            fmt::format("{} ranks a node: {} has {} GPUs a node", per_node, cluster.name, gpus));
+        fail("ranks_per_node", per_node,
+             fmt::format("must be at most the {} GPUs a node of {}", gpus, cluster.name));
     }
     if (e.ranks < 1 || e.ranks % per_node != 0) {
-        throw InputError(fmt::format("{} ranks, {} a node: must divide evenly", e.ranks, per_node));
+        fail("ranks", e.ranks, fmt::format("must be a multiple of the {} a node", per_node));
     }
     if (e.ranks / per_node > nodes) {
-        throw InputError(fmt::format("{} ranks: {} nodes needed, {} has {}", e.ranks,
-                                     e.ranks / per_node, cluster.name, nodes));
+        fail("ranks", e.ranks,
+             fmt::format("takes {} nodes, {} has {}", e.ranks / per_node, cluster.name, nodes));
+    }
+    if (e.slots == 0 && e.experts % e.ranks != 0) {
+        fail("ranks", e.ranks,
+             fmt::format("must divide the {} experts, or slots for redundant ones be given",
+                         e.experts));
+    }
+    if (e.slots > 0 && (e.slots < e.experts || e.slots % e.ranks != 0)) {
+        fail("slots", e.slots,
+             fmt::format("must be at least the {} experts and a multiple of the {} ranks",
+                         e.experts, e.ranks));
     }
 }
 
 }  // namespace
 
-ExpertExchangeAnswer answer_exchange(const ExpertExchange& e, const ClusterProfile& cluster) {
+ExpertExchangeAnswer answer_exchange(const ExpertExchange& e, const ClusterProfile& cluster,
+                                     const NameOfKey& name) {
     const auto gpus = static_cast<std::int32_t>(cluster.gpus_per_node.value.value());
     const std::int32_t per_node =
         e.ranks_per_node > 0 ? e.ranks_per_node : std::max(1, std::min(e.ranks, gpus));
-    check(e, cluster, per_node);
+    check(e, cluster, per_node, name);
     const RoutingSpec routing{
         .kind = e.routing, .gate = gate_of(e, e.ranks / per_node), .affinity = e.affinity};
     RoutingGroup group{e.ranks, per_node, e.tokens, {}};
@@ -86,22 +87,12 @@ ExpertExchangeAnswer answer_exchange(const ExpertExchange& e, const ClusterProfi
     return answer;
 }
 
-void override_cluster(const ConfigNode& block, ClusterProfile& cluster) {
-    if (const auto profile = block.find("profile")) profile->as_string();
-    override_count(block, "nodes", cluster.nodes);
-    override_count(block, "gpus_per_node", cluster.gpus_per_node);
-    override_number(block, "nic_bandwidth", cluster.nic_bandwidth);
-    override_number(block, "nvlink_bandwidth", cluster.nvlink_bandwidth);
-    block.reject_unknown_keys();
-}
-
 void read_exchange(const ConfigNode& block, ExpertExchange& e) {
-    const auto text = [&](const char* key) { return block.at(key).as_string(); };
     if (const auto node = block.find("mode")) {
-        e.mode = parse_expert_mode(text("mode"), block.file() + ": " + node->path());
+        e.mode = parse_expert_mode(node->as_string(), node->place());
     }
     if (const auto node = block.find("version")) {
-        e.version = parse_expert_version(text("version"), block.file() + ": " + node->path());
+        e.version = parse_expert_version(node->as_string(), node->place());
     }
     read_count(block, "ranks", e.ranks);
     read_count(block, "ranks_per_node", e.ranks_per_node);

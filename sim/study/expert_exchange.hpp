@@ -3,7 +3,9 @@
 // kind "expert_all_to_all" ask and get.
 
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "collective/expert_all_to_all.hpp"
 #include "core/config.hpp"
@@ -34,13 +36,13 @@ struct ExpertExchangeAnswer {
     Seconds notify;  // exchange of counts before a normal dispatch, everybody being there
 };
 
-// Throws InputError: more ranks than the cluster has, ranks that nodes do not divide, routing that
-// cannot be.
-ExpertExchangeAnswer answer_exchange(const ExpertExchange& exchange, const ClusterProfile& cluster);
+// How messages name a key ("ranks", "ranks_per_node", "slots") and its value: "--ep 7".
+using NameOfKey = std::function<std::string(std::string_view key, std::int64_t value)>;
 
-// Overrides of a cluster's numbers: nodes, gpus_per_node, nic_bandwidth, nvlink_bandwidth (origin
-// given). Rejects other keys but "profile".
-void override_cluster(const ConfigNode& block, ClusterProfile& cluster);
+// Throws InputError: more ranks than the cluster has, ranks that nodes do not divide, experts that
+// do not go round, routing that cannot be.
+ExpertExchangeAnswer answer_exchange(const ExpertExchange& exchange, const ClusterProfile& cluster,
+                                     const NameOfKey& name = {});
 
 // The "exchange" block of a scenario and `--set` of the command line: mode, version, ranks,
 // ranks_per_node, tokens, hidden, top_k, experts, slots, node_limit, sms, skew, sequence_skew,

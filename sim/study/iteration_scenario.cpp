@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "model/read_config.hpp"
 #include "serving/read_deployment.hpp"
+#include "study/cluster_block.hpp"
 
 namespace orrery {
 
@@ -16,25 +17,8 @@ constexpr std::int64_t kMost = 100'000'000;
 
 void read_hardware(const ConfigNode& block, const std::filesystem::path& profiles,
                    IterationScenario& result) {
-    std::vector<std::string> sets;
-    for (const char* key : {"nodes", "gpus_per_node", "nic_bandwidth", "nvlink_bandwidth"}) {
-        const auto node = block.find(key);
-        if (!node) continue;
-        sets.push_back(
-            fmt::format("{}={}", key, node->is_string() ? node->as_string() : node->dump(-1)));
-        node->accept_all();
-    }
-    result.cluster = load_cluster(block.at("profile").as_string(), profiles, sets);
-    const auto named = block.find("accelerator");
-    result.accelerator =
-        load_accelerator(named ? named->as_string() : result.cluster.accelerator, profiles);
-    if (const auto node = block.find("kernels")) {
-        const std::string kernels = node->as_string();
-        if (kernels != "own" && kernels != "published") {
-            node->fail("must be \"own\" or \"published\"");
-        }
-        prefer(result.accelerator, kernels == "own" ? KernelChoice::own : KernelChoice::published);
-    }
+    result.cluster = read_cluster_profile(block, profiles);
+    result.accelerator = read_accelerator(block, result.cluster, profiles);
     block.reject_unknown_keys();
 }
 

@@ -136,7 +136,24 @@ EplbResult balance(const RoutingQuestion& question, const RoutingAnswer& answer,
 
 // Where the experts lie before EPLB.
 ExpertPlacement start_of(const RoutingQuestion& question, const GateSpec& gate) {
-    if (question.replicas == 0) return contiguous_placement(gate.experts, question.group.ranks);
+    const std::int32_t ranks = question.group.ranks, per_node = question.group.ranks_per_node;
+    if (ranks % per_node != 0) {
+        throw InputError(
+            fmt::format("--ep {}: must be a multiple of --ranks-per-node {}", ranks, per_node));
+    }
+    if (question.replicas == 0) {
+        if (gate.experts % ranks != 0) {
+            throw InputError(fmt::format(
+                "--ep {}: must divide the {} experts, or --eplb give a multiple of it as slots",
+                ranks, gate.experts));
+        }
+        return contiguous_placement(gate.experts, ranks);
+    }
+    if (question.replicas < gate.experts || question.replicas % ranks != 0) {
+        throw InputError(
+            fmt::format("--eplb {}: must be at least the {} experts and a multiple of --ep {}",
+                        question.replicas, gate.experts, ranks));
+    }
     return redundant_placement(gate.experts, question.group.ranks, question.replicas);
 }
 

@@ -1,6 +1,9 @@
 // A scenario of kind "expert_all_to_all" to its RunResult: dispatch and combine of one group.
 #include <chrono>
 
+#include <fmt/format.h>
+
+#include "study/cluster_block.hpp"
 #include "study/expert_exchange.hpp"
 #include "study/metrics.hpp"
 #include "study/run_kinds.hpp"
@@ -42,11 +45,14 @@ RunOutcome run_expert_exchange(const Scenario& scenario, const RunRequest& reque
         if (const auto node = root.find(key)) node->accept_all();
     }
     const ConfigNode block = root.at("cluster");
-    ClusterProfile cluster =
-        load_cluster(block.at("profile").as_string(), request.profiles / "clusters");
-    override_cluster(block, cluster);
+    const ClusterProfile cluster = read_cluster_profile(block, request.profiles);
+    block.reject_unknown_keys();
     ExpertExchange exchange;
-    read_exchange(root.at("exchange"), exchange);
+    const ConfigNode settings = root.at("exchange");
+    read_exchange(settings, exchange);
+    const auto name = [&](std::string_view key, std::int64_t value) {
+        return fmt::format("{} = {}", settings.place(key), value);
+    };
     root.reject_unknown_keys();
 
     const auto start = std::chrono::steady_clock::now();
@@ -57,7 +63,7 @@ RunOutcome run_expert_exchange(const Scenario& scenario, const RunRequest& reque
     result.given = result.used = scenario.given;
     for (const bool dispatch : {true, false}) {
         exchange.dispatch = dispatch;
-        const ExpertExchangeAnswer answer = answer_exchange(exchange, cluster);
+        const ExpertExchangeAnswer answer = answer_exchange(exchange, cluster, name);
         add_metrics(result, answer, dispatch);
         result.ranks = result.ranks_simulated = answer.traffic.ranks;
     }

@@ -49,20 +49,23 @@ ConfigNode load_stacked(const fs::path& file, std::vector<fs::path> above) {
     return merged;
 }
 
-void apply(ConfigNode& document, const std::vector<std::string>& sets) {
-    for (const std::string& text : sets) {
-        const std::size_t equals = text.find('=');
-        if (equals == std::string::npos || equals == 0) {
-            throw InputError(fmt::format("--set {}: must be key=value", text));
-        }
-        document.set(text.substr(0, equals), text.substr(equals + 1));
-    }
-}
-
 // True for overrides that leave every predicted figure as it is.
 bool is_label(const std::string& text) {
     const std::string key = text.substr(0, text.find('='));
     return key == "name" || key == "description" || key == "published" || key == "run.fold";
+}
+
+void apply(Scenario& scenario, const char* option, const std::vector<std::string>& sets) {
+    for (const std::string& text : sets) {
+        const std::size_t equals = text.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            throw InputError(fmt::format("{} {}: must be key=value", option, text));
+        }
+        const std::string key = text.substr(0, equals);
+        scenario.document.set(key, text.substr(equals + 1), fmt::format("{} {}", option, key));
+    }
+    std::copy_if(sets.begin(), sets.end(), std::back_inserter(scenario.changed),
+                 [](const std::string& text) { return !is_label(text); });
 }
 
 }  // namespace
@@ -81,23 +84,18 @@ fs::path resolve_file(const ConfigNode& node, const fs::path& scenario) {
             if (above == above.root_path()) break;
         }
     }
-    node.fail("must be a file, from here, the scenario's directory or one above it");
+    node.refuse("must be a file, from here, the scenario's directory or one above it");
 }
 
-Scenario load_scenario(const fs::path& file, const std::vector<std::string>& sets) {
+Scenario load_scenario(const fs::path& file, const std::vector<std::string>& sets,
+                       const std::vector<std::string>& over) {
     Scenario scenario{.file = file, .document = load_stacked(file, {})};
-    if (!sets.empty()) {
-        apply(scenario.document, sets);
-        std::copy_if(sets.begin(), sets.end(), std::back_inserter(scenario.changed),
-                     [](const std::string& text) { return !is_label(text); });
-    }
+    apply(scenario, "--set", sets);
+    apply(scenario, "--over", over);
     scenario.name = scenario.document.at("name").as_string();
     const ConfigNode kind = scenario.document.at("kind");
+    kind.as_choice({"training", "serving", "iteration", "expert_all_to_all"});
     scenario.kind = kind.as_string();
-    if (scenario.kind != "training" && scenario.kind != "serving" && scenario.kind != "iteration" &&
-        scenario.kind != "expert_all_to_all") {
-        kind.fail("must be \"training\", \"serving\", \"iteration\" or \"expert_all_to_all\"");
-    }
     if (const auto text = scenario.document.find("description")) text->as_string();
     if (const auto block = scenario.document.find("published")) {
         scenario.published = read_published(*block);

@@ -22,9 +22,11 @@ struct Scenario {
 };
 
 // Reads `file`, over its "base" scenario where it names one, and applies "key=value" overrides in
-// order. Throws InputError: unreadable, malformed, an override without "=", no name or kind, a
-// wrong published block. Keys of the other blocks are checked by what reads them.
-Scenario load_scenario(const std::filesystem::path& file, const std::vector<std::string>& sets);
+// order: `sets` of --set, then `over` of --over. Throws InputError: unreadable, malformed, an
+// override without "=", no name or kind, a wrong published block. Keys of the other blocks are
+// checked by what reads them.
+Scenario load_scenario(const std::filesystem::path& file, const std::vector<std::string>& sets,
+                       const std::vector<std::string>& over = {});
 
 // The file that `text` names: as it stands, else beside the scenario, else in a directory above it.
 // Throws InputError at `node` where there is none.

@@ -1,6 +1,7 @@
 // The "pools" block of a serving scenario: engines of one kind under a name each.
 #include <algorithm>
 
+#include "core/error.hpp"
 #include "model/accounting.hpp"
 #include "serving/kv_share.hpp"
 #include "serving/read_deployment.hpp"
@@ -31,7 +32,7 @@ const PolicyKind& policy_kind(const ConfigNode& block) {
         for (const PolicyKind& k : policy_kinds()) {
             names += fmt::format("{}{}", names.empty() ? "" : ", ", k.policy.name);
         }
-        name.fail("must be one of " + names);
+        name.refuse("must be one of " + names);
     }
     return *kind;
 }
@@ -146,7 +147,10 @@ void read_kv(ServingReader& reader, const ConfigNode& pool, const DeployedPool& 
     const std::int64_t tokens = reader.integer(
         block, "tokens", tokens_of_share(block, spec.group.policy, deployed), 1, kMostTokens);
     kv.pages = tokens / spec.lanes / kv.page_tokens;
-    if (kv.pages < 1) block.fail(fmt::format("{} tokens of KV are less than a page", tokens));
+    if (kv.pages < 1)
+        block.fail(
+            fmt::format("a page of {} tokens must fit into the cache, of {} on each pipeline stage",
+                        kv.page_tokens, tokens / spec.lanes));
     if (spec.group.policy.prefix_cache && block_tokens > 0) {
         if (block_tokens % kv.page_tokens != 0) {
             block.fail(fmt::format("page_tokens = {} must divide the workload's blocks of {}",
@@ -190,8 +194,9 @@ void read_acceptance(ServingReader& reader, const ConfigNode& pool, std::int64_t
         list += fmt::format("{}{}", list.empty() ? "" : ", ", a);
     }
     reader.note(pool, "acceptance", "[" + list + "]");
-    reader.result.sources.push_back(
-        {fmt::format("acceptance of drafts ({})", spec.name), list, {Origin::given, node->file()}});
+    reader.result.sources.push_back({fmt::format("acceptance of drafts ({})", spec.name),
+                                     list,
+                                     {Origin::given, node->place()}});
     spec.group.speculation.seed =
         static_cast<std::uint64_t>(reader.integer(pool, "seed", 1, 0, INT64_MAX));
 }
@@ -307,6 +312,16 @@ void read_pool(ServingReader& reader, const ConfigNode& block, const DeployedPoo
     reader.result.deployment.pools.push_back(std::move(spec));
 }
 
+// Prefill and decode apart go together: whoever makes the KV cache hands it over.
+void check_roles(const ConfigNode& block, const Deployment& engines) {
+    const bool prefill = engines.find(EngineRole::prefill) != nullptr;
+    const bool decode = engines.find(EngineRole::decode) != nullptr;
+    if (prefill == decode) return;
+    throw InputError(fmt::format("{}: there is a {} pool: must have a {} pool too",
+                                 block.place("pools"), prefill ? "prefill" : "decode",
+                                 prefill ? "decode" : "prefill"));
+}
+
 }  // namespace
 
 void read_pools(ServingReader& reader) {
@@ -326,10 +341,11 @@ void read_pools(ServingReader& reader) {
     reader.result.engines = read_deployment(engines, reader.result.model, reader.result.accelerator,
                                             reader.result.cluster, limits);
     reader.used.set("deployment", engines.dump(-1));
+    check_roles(engines, reader.result.engines);
     const std::int64_t block_tokens = reader.result.open_workload().block_tokens;
     for (const DeployedPool& pool : reader.result.engines.pools) {
-        if (pool.name.find('.') != std::string::npos) {
-            engines.at("pools").fail("names must have no dot");
+        if (pool.name.empty() || pool.name.find('.') != std::string::npos) {
+            engines.at("pools").refuse("names must not be empty and have no dot");
         }
         read_pool(reader, block_or_empty(block, pool.name), pool, block_tokens);
     }

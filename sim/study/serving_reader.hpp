@@ -26,7 +26,7 @@ struct ServingReader {
         used.set(path_of(block, key), json);
     }
     void note_text(const ConfigNode& block, std::string_view key, std::string_view text) {
-        note(block, key, fmt::format("\"{}\"", text));
+        used.set_text(path_of(block, key), std::string(text));
     }
 
     std::int64_t integer(const ConfigNode& block, std::string_view key, std::int64_t otherwise,
@@ -41,7 +41,7 @@ struct ServingReader {
         const auto node = block.find(key);
         const double value = node ? node->as_quantity<Ratio>().value() : otherwise;
         if (node && !(value >= at_least && value <= at_most)) {
-            node->fail(fmt::format("must be from {} to {}", at_least, at_most));
+            node->refuse(fmt::format("must be from {} to {}", at_least, at_most));
         }
         note(block, key, fmt::format("{}", value));
         return value;
@@ -56,17 +56,9 @@ struct ServingReader {
     std::size_t choice(const ConfigNode& block, std::string_view key, std::size_t otherwise,
                        std::initializer_list<std::string_view> names) {
         const auto node = block.find(key);
-        const std::string text = node ? node->as_string() : std::string(names.begin()[otherwise]);
-        std::size_t i = 0;
-        std::string all;
-        for (const std::string_view name : names) {
-            if (name == text) {
-                note_text(block, key, text);
-                return i;
-            }
-            all += fmt::format("{}{}", i++ == 0 ? "" : ", ", name);
-        }
-        node->fail("must be one of " + all);
+        const std::size_t chosen = node ? node->as_choice(names) : otherwise;
+        note_text(block, key, names.begin()[chosen]);
+        return chosen;
     }
     template <class Q>
     std::optional<Q> quantity(const ConfigNode& block, std::string_view key) {
@@ -83,8 +75,12 @@ struct ServingReader {
             note_text(block, key, fmt::format("{} s", to_seconds(otherwise).value()));
             return otherwise;
         }
-        if (value->value() > 9e6) block.at(key).fail("must be at most 9e6 s");
-        return to_sim_duration(*value);
+        return time_within_range(block.at(key));
+    }
+    static SimDuration time_within_range(const ConfigNode& node) {
+        const auto value = node.as_quantity<Seconds>();
+        if (value.value() > 9e6) node.refuse("must be at most 9e6 s");
+        return to_sim_duration(value);
     }
     // A number with an origin: plain (given) or stated. It is listed among the sources.
     template <class Q>
@@ -95,17 +91,12 @@ struct ServingReader {
         if (node) {
             value = node->is_object()
                         ? node->as_sourced<Q>()
-                        : Sourced<Q>{node->as_quantity<Q>(), {Origin::given, node->file()}};
+                        : Sourced<Q>{node->as_quantity<Q>(), {Origin::given, node->place()}};
         }
         const std::string path = path_of(block, key);
-        used.set(path + ".value", fmt::format("\"{}\"", to_text(value.value, 6)));
-        used.set(path + ".origin", fmt::format("\"{}\"", to_string(value.from.origin)));
-        std::string source;
-        for (const char c : value.from.source) {
-            if (c == '"' || c == '\\') source += '\\';
-            source += c == '\n' ? ' ' : c;
-        }
-        used.set(path + ".source", fmt::format("\"{}\"", source));
+        used.set_text(path + ".value", to_text(value.value, 6));
+        used.set_text(path + ".origin", std::string(to_string(value.from.origin)));
+        used.set_text(path + ".source", value.from.source);
         result.sources.push_back({std::string(title), to_text(value.value, 4), value.from});
         return value;
     }

@@ -6,6 +6,7 @@
 #include "model/accounting.hpp"
 #include "model/read_config.hpp"
 #include "network/cluster_topology.hpp"
+#include "study/cluster_block.hpp"
 #include "study/serving_reader.hpp"
 
 namespace orrery {
@@ -13,47 +14,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// An InputError of a profile that does not exist is about the key that names it.
-template <class Load>
-auto named_by(const ConfigNode& node, const Load& load) {
-    try {
-        return load(node.as_string());
-    } catch (const InputError& e) {
-        const std::string text = e.what();
-        const std::size_t rule = text.find(": is not a profile");
-        if (rule == std::string::npos) throw;
-        node.fail(text.substr(rule + 2));
-    }
-}
-
 void read_cluster(ServingReader& reader) {
     const ConfigNode block = reader.scenario.document.at("cluster");
     ServingScenario& result = reader.result;
-    std::vector<std::string> sets;
-    for (const char* key : {"nodes", "gpus_per_node", "nic_bandwidth", "nvlink_bandwidth"}) {
-        const auto node = block.find(key);
-        if (!node) continue;
-        sets.push_back(
-            fmt::format("{}={}", key, node->is_string() ? node->as_string() : node->dump(-1)));
-        node->accept_all();
-        reader.note(block, key, node->dump(-1));
+    result.cluster = read_cluster_profile(block, reader.profiles);
+    result.accelerator = read_accelerator(block, result.cluster, reader.profiles);
+    for (const char* key : {"nodes", "gpus_per_node", "nic_bandwidth", "nvlink_bandwidth", "fail",
+                            "profile", "kernels"}) {
+        if (const auto node = block.find(key)) reader.note(block, key, node->dump(-1));
     }
-    const ConfigNode profile = block.at("profile");
-    result.cluster = named_by(profile, [&](const std::string& name) {
-        return load_cluster(name, reader.profiles, sets);
-    });
-    reader.note_text(block, "profile", profile.as_string());
-    std::string accelerator = result.cluster.accelerator;
-    if (const auto node = block.find("accelerator")) accelerator = node->as_string();
-    reader.note_text(block, "accelerator", accelerator);
-    const ConfigNode named = block.has("accelerator") ? block.at("accelerator") : profile;
-    result.accelerator = named_by(
-        named, [&](const std::string&) { return load_accelerator(accelerator, reader.profiles); });
-    if (block.has("kernels")) {
-        prefer(result.accelerator, reader.choice(block, "kernels", 0, {"own", "published"}) == 0
-                                       ? KernelChoice::own
-                                       : KernelChoice::published);
-    }
+    const auto accelerator = block.find("accelerator");
+    reader.note_text(block, "accelerator",
+                     accelerator ? accelerator->as_string() : result.cluster.accelerator);
     result.cluster.price_per_gpu_hour = reader.sourced<DollarsPerHour>(
         block, "price_per_gpu_hour", result.cluster.price_per_gpu_hour, "price of a GPU and hour");
     block.reject_unknown_keys();
@@ -67,7 +39,7 @@ void read_failures(ServingReader& reader) {
         failures.mean_seconds_between =
             to_seconds(reader.duration(*block, "mean_time_between")).value();
         if (failures.mean_seconds_between <= 0) {
-            block->at("mean_time_between").fail("must be above 0");
+            block->at("mean_time_between").refuse("must be above 0");
         }
     }
     failures.repair = reader.duration(*block, "repair", to_sim_duration(Seconds(300)));
@@ -86,7 +58,7 @@ void read_failures(ServingReader& reader) {
             if (p == pools.size()) node.at("pool").fail("must name one of the pools");
             failure.pool = static_cast<std::int64_t>(p);
             failure.engine = node.at("engine").as_integer(0, pools[p].engines - 1) * pools[p].lanes;
-            failure.at = SimTime{} + to_sim_duration(node.at("time").as_quantity<Seconds>());
+            failure.at = SimTime{reader.time_within_range(node.at("time")).ps};
             node.reject_unknown_keys();
             failures.given.push_back(failure);
         }
@@ -100,6 +72,7 @@ void read_run(ServingReader& reader) {
     ClusterSpec& deployment = reader.result.deployment;
     if (block->has("time_limit")) {
         deployment.time_limit = SimTime{reader.duration(*block, "time_limit").ps};
+        if (deployment.time_limit.ps <= 0) block->at("time_limit").refuse("must be above 0");
     }
     deployment.most_waiting =
         reader.integer(*block, "most_waiting", deployment.most_waiting, 1, 1'000'000'000);

@@ -85,7 +85,7 @@ TopologyAnswer answer_topology(const std::string& name, const std::filesystem::p
 TopologyAnswer answer_cluster_topology(const std::string& cluster,
                                        const std::vector<std::string>& sets,
                                        const std::filesystem::path& profiles) {
-    const ClusterProfile profile = load_cluster(cluster, profiles, sets);
+    const ClusterProfile profile = load_cluster(cluster, profiles, profile_changes(sets));
     TopologyAnswer answer =
         answer_for(cluster_topology(profile), profile.nic_bandwidth.value,
                    profile.fabric ? profile.fabric->switch_ports : 64, profiles);

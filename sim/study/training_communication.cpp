@@ -68,8 +68,7 @@ void read_version(TrainingReader& reader, const ConfigNode& block) {
     }
     const ConfigNode text = node->is_object() ? node->at("value") : *node;
     NetworkChoice& network = reader.spec().network;
-    network.expert_version =
-        parse_expert_version(text.as_string(), text.file() + ": " + text.path());
+    network.expert_version = parse_expert_version(text.as_string(), text.place());
     if (network.expert_version != NetworkChoice{}.expert_version)
         reader.state("DeepEP's release", text.as_string(),
                      node->is_object() ? node->provenance() : given_at(*node));

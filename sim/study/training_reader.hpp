@@ -30,7 +30,7 @@ struct TrainingReader {
 };
 
 // Where a plain value of the scenario comes from.
-inline Provenance given_at(const ConfigNode& node) { return {Origin::given, node.file()}; }
+inline Provenance given_at(const ConfigNode& node) { return {Origin::given, node.place()}; }
 
 // The "cluster" block: profile, overrides, slow ranks.
 void read_cluster(TrainingReader& reader);

@@ -47,7 +47,7 @@ void read_clock(TrainingReader& reader, const ConfigNode& block) {
     if (!node) return;
     const ConfigNode text = node->is_object() ? node->at("value") : *node;
     const std::string name = text.as_string();
-    if (name != "burst" && name != "sustained") text.fail("must be \"burst\" or \"sustained\"");
+    if (name != "burst" && name != "sustained") text.refuse("must be \"burst\" or \"sustained\"");
     reader.spec().clock = name == "burst" ? Clock::burst : Clock::sustained;
     if (!node->is_object() && name == "burst") return;  // the default states nothing
     reader.state("clock of the GPUs", name,
@@ -131,7 +131,7 @@ void read_run(TrainingReader& reader) {
     if (!block) return;
     if (const auto fold = block->find("fold")) {
         const std::string text = fold->as_string();
-        if (text != "auto" && text != "none") fold->fail("must be \"auto\" or \"none\"");
+        if (text != "auto" && text != "none") fold->refuse("must be \"auto\" or \"none\"");
         reader.spec().fold = text == "auto";
     }
     block->reject_unknown_keys();
@@ -168,7 +168,7 @@ void read_schedule(TrainingReader& reader, const ConfigNode& plan) {
         if (name == kind.name) return;
         names += fmt::format("{}{}", names.empty() ? "" : ", ", kind.name);
     }
-    node->fail(fmt::format("must be one of {}, or a .csv file", names));
+    node->refuse(fmt::format("must be one of {}, or a .csv file", names));
 }
 
 void check_sizes(TrainingReader& reader, const ConfigNode& plan_node) {
@@ -225,7 +225,7 @@ TrainingScenario read_training_scenario(const Scenario& scenario, const fs::path
     document.at("plan").accept_all();
     document.reject_unknown_keys();
     read_schedule(reader, plan);
-    check_plan(reader.spec().model, reader.spec().plan, reader.spec().sequence_length, plan.file());
+    check_plan(reader.spec().model, reader.spec().plan, reader.spec().sequence_length, plan);
     check_sizes(reader, plan);
     reader.result.used = used_settings(scenario, reader.spec());
     return std::move(reader.result);

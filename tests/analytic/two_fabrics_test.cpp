@@ -12,8 +12,9 @@ namespace {
 
 double all_to_all(const char* cluster, std::uint32_t ranks,
                   const std::vector<std::string>& sets = {}) {
-    RoutedNetwork network(cluster_topology(load_cluster(cluster, "hw_profiles", sets)),
-                          Routing::adaptive);
+    RoutedNetwork network(
+        cluster_topology(load_cluster(cluster, "hw_profiles", profile_changes(sets))),
+        Routing::adaptive);
     FlowCollectiveRequest request;
     request.ranks = ranks;
     request.ranks_per_node = 8;

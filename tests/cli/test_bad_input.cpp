@@ -11,6 +11,8 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
+namespace fs = std::filesystem;
+
 const std::string kLlama = "scenarios/training/llama3_8b_h100_8.json";
 const std::string kDeepSeek = "scenarios/training/deepseek_v3_h800_2048.json";
 
@@ -27,9 +29,10 @@ void expect_bad(const std::vector<std::string>& arguments, const std::string& li
     EXPECT_THAT(dir.names(), testing::IsEmpty());
 }
 
+// A wrong --set is named as what it is, not as the scenario's file.
 void expect_bad_setting(const std::string& scenario, const std::string& setting,
                         const std::string& rest) {
-    expect_bad({"run", scenario, "--set", setting}, scenario + ": " + rest);
+    expect_bad({"run", scenario, "--set", setting}, "--set " + rest);
 }
 
 }  // namespace
@@ -117,6 +120,64 @@ TEST(BadInput, OutThatIsAFile) {
     EXPECT_EQ(result.exit_code, 2);
     EXPECT_EQ(result.error, "error: --out " + file + ": is a file, must be a directory\n");
     EXPECT_EQ(read_text(file), "kept");
+}
+
+// A name that does not exist is a mistake, wherever it stands among the values; a plan that does
+// not divide is an answer.
+TEST(BadInput, ComparisonWithAMistake) {
+    const ProcessResult policy =
+        run_orrery({"compare", "scenarios/serving/llama3_8b_a100_10k.json", "--over",
+                    "scheduling.chat.policy=vllm_like,vlm_like", "--set", "workload.requests=10"});
+    EXPECT_EQ(policy.exit_code, 2);
+    EXPECT_EQ(policy.out, "");
+    EXPECT_THAT(policy.error,
+                StartsWith("error: --over scheduling.chat.policy = \"vlm_like\": must be one of "));
+    EXPECT_EQ(run_orrery({"compare", kLlama, "--over", "plan.tp=2,nil"}).exit_code, 2);
+    EXPECT_EQ(run_orrery({"compare", kLlama, "--over", "plan.tp=2,0"}).exit_code, 2);
+    const ProcessResult plans = run_orrery({"compare", kLlama, "--over", "plan.tp=2,3"});
+    EXPECT_EQ(plans.exit_code, 0) << plans.error;
+    EXPECT_THAT(plans.out, HasSubstr("plan.tp=3 is impossible: --over plan.tp = 3: must divide"));
+}
+
+TEST(BadInput, KindsOfACommand) {
+    const ProcessResult wrong = run_orrery({"collective", "broadcast", "--bytes", "1 MB"});
+    EXPECT_EQ(wrong.exit_code, 2);
+    EXPECT_THAT(wrong.error, StartsWith("error: broadcast: is not a kind of collective; known: "
+                                        "all_to_all, all_reduce"));
+    const ProcessResult none = run_orrery({"operator"});
+    EXPECT_EQ(none.exit_code, 2);
+    EXPECT_THAT(none.error, StartsWith("error: operator: must be followed by one of: gemm"));
+    EXPECT_EQ(run_orrery({"collective", "--help"}).exit_code, 0);
+}
+
+// The key that was changed is named, never the profile that it changes or a link made from it.
+TEST(BadInput, ClusterNumbers) {
+    const std::string chat = "scenarios/serving/llama3_8b_a100_10k.json";
+    const std::string iteration = "scenarios/validation/serving/sglang_96h100_decode_2k.json";
+    const std::string rate = "must be from 1 MB/s to 1 PB/s";
+    for (const std::string& scenario : {kLlama, chat, iteration}) {
+        expect_refused({"run", scenario, "--set", "cluster.nodes=0"},
+                       "error: --set cluster.nodes = 0: must be >= 1");
+        expect_refused({"run", scenario, "--set", "cluster.nic_bandwidth=1 B/s"},
+                       "error: --set cluster.nic_bandwidth = \"1 B/s\": " + rate);
+        expect_refused({"run", scenario, "--set", "cluster.nvlink_bandwidth=1e30 B/s"},
+                       "error: --set cluster.nvlink_bandwidth = \"1e30 B/s\": " + rate);
+        expect_refused({"run", scenario, "--set", "cluster.profile=x"},
+                       "error: --set cluster.profile = \"x\": is not a profile");
+    }
+    for (const char* kind : {"all_reduce", "expert_dispatch"}) {
+        std::vector<std::string> all = {"collective",   kind,    "--cluster",
+                                        "h800_ib_2048", "--set", "cluster.nodes=0"};
+        const bool expert = std::string(kind) == "expert_dispatch";
+        all.insert(all.end(), {expert ? "--ep" : "--bytes", expert ? "64" : "1 MB"});
+        expect_refused(all, "error: --set cluster.nodes = 0: must be >= 1");
+    }
+    // From the file itself: its name and the key.
+    const TemporaryDir dir;
+    const std::string file = dir.put(
+        "s.json", R"({"base": ")" + fs::absolute(chat).string() + R"(", "cluster": {"nodes": 0}})");
+    expect_refused({"run", file, "--profiles", "hw_profiles"},
+                   "error: " + file + ": cluster.nodes = 0: must be >= 1");
 }
 
 // Every case impossible for the same reason: nothing to compare.

@@ -58,16 +58,18 @@ TEST(ExpertCollective, EverySettingActs) {
 // EP144 of 256 experts with 32 redundant ones: two slots a rank.
 TEST(ExpertCollective, RedundantExpertsFillGroupsThatDoNotDivide) {
     EXPECT_GT(time_of({"--ep", "144", "--mode", "low_latency", "--slots", "288"}), 100e-6);
-    expect_dispatch_refused({"--ep", "144", "--mode", "low_latency"}, "redundant");
+    expect_dispatch_refused({"--ep", "144", "--mode", "low_latency"},
+                            "--ep 144: must divide the 256 experts, or slots for redundant");
 }
 
 TEST(ExpertCollective, RefusesWhatCannotBe) {
     expect_dispatch_refused({"--ep", "64", "--mode", "fast"}, "--mode fast");
     expect_dispatch_refused({"--ep", "64", "--set", "version=2024"}, "2025-02");
-    expect_dispatch_refused({"--ep", "64", "--set", "versoin=2025-02"}, "versoin");
+    expect_dispatch_refused({"--ep", "64", "--set", "versoin=2025-02"}, "--set versoin = ");
     expect_dispatch_refused({"--ep", "64", "--set", "version"}, "key=value");
-    expect_dispatch_refused({"--ep", "12"}, "must divide evenly");
-    expect_dispatch_refused({"--ep", "64", "--cluster", "h100_8"}, "8 nodes needed");
+    expect_dispatch_refused({"--ep", "12"}, "--ep 12: must be a multiple of the 8 a node");
+    expect_dispatch_refused({"--ep", "64", "--cluster", "h100_8"},
+                            "--ep 64: takes 8 nodes, h100_8 has 1");
     expect_dispatch_refused({"--ep", "64", "--top-k", "200"}, "top_k");
     expect_dispatch_refused({}, "--ep");
 }

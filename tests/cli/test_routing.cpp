@@ -67,15 +67,15 @@ TEST(RoutingCommand, ReadsModelsAndLoads) {
 
 TEST(RoutingCommand, RefusesWhatCannotBe) {
     expect_routing_refused({"--groups", "7"}, "groups must divide the experts");
-    expect_routing_refused({"--ep", "48"}, "ranks must divide the experts");
+    expect_routing_refused({"--ep", "48"}, "--ep 48: must divide the 256 experts");
     expect_routing_refused({"--ep", "12", "--experts", "12", "--groups", "1", "--top-groups", "1"},
-                           "12 ranks, 8 a node");
+                           "--ep 12: must be a multiple of --ranks-per-node 8");
     expect_routing_refused({"--balanced", "--skew", "1"}, "--balanced");
     expect_routing_refused({"--model", "scenarios/models/llama3_8b.json"},
                            "has no layer with experts");
     expect_routing_refused({"--model", "scenarios/models/deepseek_v3.json", "--top-k", "4"},
                            "--model");
-    expect_routing_refused({"--eplb", "300"}, "300 expert slots");
+    expect_routing_refused({"--eplb", "300"}, "--eplb 300: must be at least the 256 experts");
     expect_routing_refused({"--loads", "nowhere.csv"}, "nowhere.csv");
 }
 

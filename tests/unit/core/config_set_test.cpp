@@ -98,6 +98,51 @@ TEST(ConfigSet, AWrongValueIsNamedLikeAnyOther) {
               "a.json: plan.tpp = 4: is not a known key; did you mean tp?");
 }
 
+// What set() is told to name stands for file and path, also of what lies below and of copies.
+TEST(ConfigSet, MessagesNameThePlaceThatWasGiven) {
+    ConfigNode root = document();
+    root.set("plan", R"({"tp": 0, "stages": [{"layers": 1}]})", "--set plan");
+    ConfigNode copy = root;
+    copy.set("plan.pp", "2");
+    EXPECT_EQ(message_of([&] { copy.at("plan").at("tp").as_integer(1); }),
+              "--set plan.tp = 0: must be >= 1");
+    EXPECT_EQ(
+        message_of([&] { root.at("plan").at("stages").at(std::size_t{0}).at("layers").as_bool(); }),
+        "--set plan.stages[0].layers = 1: must be true or false");
+    EXPECT_EQ(message_of([&] { root.at("plan").at("dp"); }), "--set plan.dp: is missing");
+    EXPECT_EQ(root.at("list").place(), "a.json: list");
+    EXPECT_EQ(root.place("planes"), "a.json: planes");
+    EXPECT_EQ(message_of([&] { root.set("list.0", "1", "--over list.0"); }),
+              "--over list.0=1: list is not an object");
+    root.set("plan", "1");  // by the program: still what the user gave
+    EXPECT_EQ(root.at("plan").place(), "--set plan");
+}
+
+// Wrong by itself, or wrong beside others.
+TEST(ConfigSet, MistakesAreToldApart) {
+    const ConfigNode root = document();
+    EXPECT_THROW(root.at("name"), MalformedError);
+    EXPECT_THROW(root.at("plan").at("tp").as_integer(2), MalformedError);
+    EXPECT_THROW(root.at("plan").at("schedule").as_choice({"gpipe", "zb1p"}), MalformedError);
+    EXPECT_EQ(root.at("plan").at("schedule").as_choice({"gpipe", "1f1b"}), 1u);
+    EXPECT_THROW(root.at("plan").at("tp").as_quantity<Bytes>(), MalformedError);
+    EXPECT_THROW(ConfigNode::parse("{", "b.json"), MalformedError);
+    try {
+        root.at("plan").at("tp").fail("must divide");
+        FAIL();
+    } catch (const MalformedError&) {
+        FAIL();
+    } catch (const InputError& e) {
+        EXPECT_STREQ(e.what(), "a.json: plan.tp = 1: must divide");
+    }
+}
+
+TEST(ConfigSet, TextStaysText) {
+    ConfigNode root = document();
+    root.set_text("name", "\"5\"");
+    EXPECT_EQ(root.at("name").as_string(), "\"5\"");
+}
+
 TEST(ConfigSet, ImpossiblePathsAreRefusedAndChangeNothing) {
     ConfigNode root = document();
     EXPECT_EQ(message_of([&] { root.set("plan.tp.x", "1"); }),

@@ -20,7 +20,7 @@ ParallelPlan plan_of(const std::string& model_name, const std::string& json) {
     const ModelSpec spec = model(model_name);
     const ParallelPlan plan = read_plan(scenario.at("plan"), spec);
     scenario.reject_unknown_keys();
-    check_plan(spec, plan, 4096, "s.json");
+    check_plan(spec, plan, 4096, scenario.at("plan"));
     return plan;
 }
 

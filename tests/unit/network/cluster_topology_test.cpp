@@ -14,7 +14,7 @@ namespace {
 const char* const kProfiles = ORRERY_SOURCE_DIR "/hw_profiles";
 
 Topology topology_of(const char* name, const std::vector<std::string>& sets = {}) {
-    return cluster_topology(load_cluster(name, kProfiles, sets));
+    return cluster_topology(load_cluster(name, kProfiles, profile_changes(sets)));
 }
 std::string message_of(const char* name, const std::vector<std::string>& sets) {
     try {
@@ -92,7 +92,8 @@ TEST(ClusterTopology, SpreadGoesAroundAFailedPlane) {
 }
 
 TEST(ClusterTopology, NodesCanBeOverridden) {
-    const ClusterProfile cluster = load_cluster("h800_mpft", kProfiles, {"nodes=16"});
+    const ClusterProfile cluster =
+        load_cluster("h800_mpft", kProfiles, profile_changes({"nodes=16"}));
     EXPECT_EQ(cluster.nodes.from.origin, Origin::given);
     EXPECT_EQ(count(cluster_topology(cluster)).endpoints, 128);
     EXPECT_EQ(count(topology_of("crossbar_50GBps", {"nodes=64"})).endpoints, 64);

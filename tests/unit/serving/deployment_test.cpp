@@ -83,7 +83,7 @@ TEST(Deployment, ImpossibleOnesAreOneClearError) {
     EXPECT_THAT(complaint(pool("\"nodes\": 3, \"tp\": 24")),
                 HasSubstr("pools[0].tp = 24: must divide the 128 attention heads"));
     EXPECT_THAT(complaint(pool("\"nodes\": 18")),
-                HasSubstr("redundant_experts: must let ep = 144 divide 256 experts and 0"));
+                HasSubstr("ep: must let ep = 144 divide 256 experts and 0"));
     EXPECT_THAT(complaint(pool("\"nodes\": 4, \"ep\": 12")),
                 HasSubstr("pools[0].ep = 12: must be a multiple of tp = 1 that divides"));
     EXPECT_THAT(complaint(pool("\"tp\": 16, \"overlap\": \"two_batch\"")),

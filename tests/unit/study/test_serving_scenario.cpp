@@ -37,7 +37,7 @@ TEST(ServingScenarios, RunAndRunAgainFromTheSettingsUsed) {
         EXPECT_GT(value(result, "ttft_p50"), 0);
         EXPECT_LE(value(result, "ttft_p50"), value(result, "ttft_p99"));
         EXPECT_GE(value(result, "e2e_mean"), value(result, "ttft_mean"));
-        EXPECT_GT(value(result, "output_throughput_per_node"), 0);
+        EXPECT_GT(value(result, "output_throughput_per_gpu"), 0);
         EXPECT_GT(value(result, "cost_per_million_output_tokens"), 0);
         EXPECT_GT(value(result, "kv_capacity_tokens"), 0);
         ASSERT_FALSE(result.breakdown.empty());
