@@ -70,6 +70,16 @@ bool CommandContext::use_color() const {
 
 bool CommandContext::show_progress() const { return !quiet && isatty(STDERR_FILENO) != 0; }
 
+fs::path validation_cases() {
+    std::error_code ec;
+    for (fs::path above = fs::current_path(ec); !ec; above = above.parent_path()) {
+        const fs::path cases = above / "scenarios" / "validation";
+        if (fs::is_directory(cases, ec)) return cases;
+        if (above == above.root_path()) break;
+    }
+    return fs::path(ORRERY_SOURCE_DIR) / "scenarios" / "validation";
+}
+
 void add_scenario_options(CLI::App& command, CommandContext& context) {
     command
         .add_option("--set", context.sets,

@@ -47,6 +47,9 @@ struct CommandContext {
     bool show_progress() const;
 };
 
+// scenarios/validation of the current directory or one above, else of the source tree.
+std::filesystem::path validation_cases();
+
 // --set, --out and --missing-shapes, for commands that read a scenario. --format, --quiet, --color
 // and --profiles are added to every command by main.
 void add_scenario_options(CLI::App& command, CommandContext& context);

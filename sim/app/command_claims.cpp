@@ -10,6 +10,7 @@
 #include "app/command.hpp"
 #include "app/output.hpp"
 #include "report/json_writer.hpp"
+#include "report/result_json.hpp"
 #include "report/terminal.hpp"
 #include "report/text_table.hpp"
 #include "study/serving_claims.hpp"
@@ -27,7 +28,7 @@ std::string paragraph(const std::string& text, const CommandContext& context) {
 
 struct ClaimsOptions {
     std::string name;
-    std::filesystem::path cases = "scenarios/validation/serving";
+    std::optional<std::filesystem::path> cases;
 };
 
 void print_list(const CommandContext& context) {
@@ -37,31 +38,11 @@ void print_list(const CommandContext& context) {
                 << "\n  orrery claims NAME prints one, orrery claims all every one.\n";
 }
 
-void json_cell(JsonWriter& json, const Cell& cell) {
-    if (const auto* text = std::get_if<std::string>(&cell)) {
-        json.value(*text);
-    } else if (const auto* number = std::get_if<double>(&cell)) {
-        json.value(*number);
-    } else if (const auto* count = std::get_if<std::int64_t>(&cell)) {
-        json.value(*count);
-    } else {
-        json.null();
-    }
-}
-
 void json_claim(JsonWriter& json, const ClaimAnswer& answer) {
     json.begin_object().field("name", answer.name).field("claim", answer.claim);
-    json.field("verdict", answer.verdict).key("columns").begin_array();
-    for (const ResultColumn& column : answer.table.columns) {
-        json.begin_object().field("name", column.name).field("unit", column.unit).end_object();
-    }
-    json.end_array().key("rows").begin_array();
-    for (const auto& row : answer.table.rows) {
-        json.begin_array();
-        for (const Cell& cell : row) json_cell(json, cell);
-        json.end_array();
-    }
-    json.end_array().end_object();
+    json.field("verdict", answer.verdict);
+    write_table(json, answer.table);
+    json.end_object();
 }
 
 void claims(const ClaimsOptions& options, CommandContext& context) {
@@ -69,13 +50,20 @@ void claims(const ClaimsOptions& options, CommandContext& context) {
         print_list(context);
         return;
     }
-    const ClaimRequest request{options.cases, context.profile_dir(options.cases)};
+    ProgressLine progress(context);
+    const auto cases = options.cases.value_or(validation_cases() / "serving");
+    ClaimRequest request{cases, context.profile_dir(cases)};
     std::vector<ClaimAnswer> answers;
     for (const ClaimKind& kind : claim_kinds()) {
         if (options.name == "all" || options.name == kind.name) {
+            progress.show(fmt::format("claim {} ...", kind.name));
+            request.progress = [&](const std::string& what) {
+                progress.show(fmt::format("claim {}: {} ...", kind.name, what));
+            };
             answers.push_back(kind.answer(request));
         }
     }
+    progress.clear();
     if (answers.empty()) find_claim(options.name);
     if (context.format == OutputFormat::json) {
         JsonWriter json;
@@ -99,11 +87,15 @@ void add_claims_command(CLI::App& app, CommandContext& context) {
     CLI::App* command = app.add_subcommand(
         "claims", "What was published or claimed about serving DeepSeek-V3, beside our figures");
     auto options = std::make_shared<ClaimsOptions>();
-    command->add_option("name", options->name, "One of the claims, or all; none lists them")
+    std::string names;
+    for (const ClaimKind& kind : claim_kinds()) names += fmt::format("{}, ", kind.name);
+    command->add_option("name", options->name, names + "or all; without a name, what each claims")
         ->type_name("NAME");
     command
-        ->add_option("--cases", options->cases,
-                     "Directory of the engines' cases (default scenarios/validation/serving)")
+        ->add_option(
+            "--cases", options->cases,
+            "Directory of the engines' cases (default: scenarios/validation/serving, here or "
+            "above)")
         ->type_name("DIR");
     command->callback([options, &context] { claims(*options, context); });
 }

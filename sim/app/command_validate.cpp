@@ -24,17 +24,6 @@ struct ValidateOptions {
     std::optional<fs::path> bounds;
 };
 
-// scenarios/validation of here or a directory above, else of the source tree.
-fs::path default_cases() {
-    std::error_code ec;
-    for (fs::path above = fs::current_path(ec); !ec; above = above.parent_path()) {
-        const fs::path cases = above / "scenarios" / "validation";
-        if (fs::is_directory(cases, ec)) return cases;
-        if (above == above.root_path()) break;
-    }
-    return fs::path(ORRERY_SOURCE_DIR) / "scenarios" / "validation";
-}
-
 ValidationReportCase run_case(const ValidationCase& which, const ValidationBounds& bounds,
                               const CommandContext& context) {
     ValidationReportCase report{.name = which.name};
@@ -64,7 +53,7 @@ void validate(const ValidateOptions& options, CommandContext& context) {
     const ValidationBounds bounds =
         options.bounds ? load_bounds(*options.bounds) : ValidationBounds();
     const auto cases =
-        find_validation_cases(options.cases ? *options.cases : default_cases(), options.filter);
+        find_validation_cases(options.cases ? *options.cases : validation_cases(), options.filter);
     std::vector<ValidationReportCase> reports;
     ProgressLine progress(context);
     for (const ValidationCase& which : cases) {

@@ -51,17 +51,8 @@ void write_breakdown(JsonWriter& json, const RunResult& result) {
     json.key("breakdown").begin_object();
     for (const ResultTable& table : result.breakdown) {
         json.key(table.name).begin_object().field("title", table.title);
-        json.key("columns").begin_array();
-        for (const ResultColumn& column : table.columns) {
-            json.begin_object().field("name", column.name).field("unit", column.unit).end_object();
-        }
-        json.end_array().key("rows").begin_array();
-        for (const auto& row : table.rows) {
-            json.begin_array(true);
-            for (const Cell& cell : row) write_cell(json, cell);
-            json.end_array();
-        }
-        json.end_array().end_object();
+        write_table(json, table);
+        json.end_object();
     }
     json.end_object();
 }
@@ -77,6 +68,20 @@ void write_sources(JsonWriter& json, const RunResult& result) {
 }
 
 }  // namespace
+
+void write_table(JsonWriter& json, const ResultTable& table) {
+    json.key("columns").begin_array();
+    for (const ResultColumn& column : table.columns) {
+        json.begin_object().field("name", column.name).field("unit", column.unit).end_object();
+    }
+    json.end_array().key("rows").begin_array();
+    for (const auto& row : table.rows) {
+        json.begin_array(true);
+        for (const Cell& cell : row) write_cell(json, cell);
+        json.end_array();
+    }
+    json.end_array();
+}
 
 void write_result(JsonWriter& json, const RunResult& result) {
     json.begin_object();

@@ -24,6 +24,9 @@ inline SharedPrices prices_of(const IterationScenario& s) {
 inline double seconds(const EngineSpec& engine, const SharedPrices& prices, const Iteration& it) {
     return IterationTime(engine, prices).parts(it).total;
 }
+inline void tell(const ClaimRequest& request, const std::string& what) {
+    if (request.progress) request.progress(what);
+}
 inline Cell share(double value) { return Cell(value); }
 
 }  // namespace orrery

@@ -48,6 +48,7 @@ ClaimAnswer claim_latency(const ClaimRequest& request) {
     IterationTime prefill(engine, prices);
     std::int64_t most = 0;
     for (const std::int64_t length : {256, 512, 1024, 2048, 4096}) {
+        tell(request, fmt::format("a prompt of {}", length));
         const double t = prefill.parts(prompts_of(1, length, 0)).total;
         answer.table.rows.push_back({fmt::format("prefill, one prompt of {} a GPU", length), t});
         if (t <= 0.2) most = length;
@@ -167,6 +168,7 @@ ClaimAnswer claim_sparse(const ClaimRequest& request) {
     IterationTime d3(with(d, false), prices), d32(with(d, true), prices);
     double prefill = 1, decode = 1;
     for (const std::int64_t context : {4096, 16384, 32768, 65536, 131072}) {
+        tell(request, fmt::format("context {}", context));
         // A chunk of 4096 in the middle of the prompt; as many tokens of cache whatever the length.
         const Iteration chunk = prompts_of(2, 4096, context / 2);
         const Iteration step = decoding_of(std::max<std::int64_t>(2, 524288 / context), context, 1);
@@ -227,16 +229,19 @@ ClaimAnswer claim_day(const ClaimRequest& request) {
     const auto thousands = [](double x) { return fmt::format("{:.1f} k", x / 1e3); };
     row("prefill, input tokens/s a node with cached ones", "73.7 k",
         thousands(prefill_rate * 608 / 266));
-    row("prefill, computed tokens/s a node", "32.2 k", thousands(prefill_rate));
+    row("prefill, computed tokens/s a node", "32.2 k, derived", thousands(prefill_rate));
     row("decode, output tokens/s a node", "14.8 k", thousands(decode_rate));
     row("sequences a decode GPU holds at 21 tokens/s each", "-", fmt::format("{}", sequences));
-    row("prefill nodes", "95.5", fmt::format("{:.1f}", prefill_nodes));
-    row("decode nodes", "131.4", fmt::format("{:.1f}", decode_nodes));
+    row("prefill nodes", "95.5, derived", fmt::format("{:.1f}", prefill_nodes));
+    row("decode nodes", "131.4, derived", fmt::format("{:.1f}", decode_nodes));
     row("nodes", "226.75", fmt::format("{:.1f}", nodes));
     row("cost of the day at 2 USD/h a GPU", "$87,072", dollars(nodes * 8 * 24 * price));
     row("cost of those 226.75 nodes", "$87,072", dollars(226.75 * 8 * 24 * price));
     answer.verdict = fmt::format(
-        "Fully loaded units would do the day with {:.0f} nodes: the service ran at {:.0f} % of "
+        "derived: 266 of 608 input tokens are computed; the day's tokens over the published rate "
+        "of "
+        "a node. Fully loaded units would do the day with {:.0f} nodes: the service ran at {:.0f} "
+        "% of "
         "that, {:.0f} % in prefill and {:.0f} % in decoding. Load follows the hour (nodes were "
         "given to training at night), prompts come unevenly and experts are not balanced: none of "
         "it is in this figure.",

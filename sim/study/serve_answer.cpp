@@ -15,6 +15,7 @@ namespace {
 
 constexpr double kRuntime = 2e9;
 constexpr std::int64_t kMostNodes = 64, kIteration = 2048;
+constexpr std::int64_t kLongestContext = 1'000'000'000;
 
 InferencePlan plan_on(const ModelSpec& model, Precision precision, std::int64_t per_node,
                       std::int64_t nodes, std::int64_t bits) {
@@ -56,8 +57,9 @@ std::int64_t least_nodes(const ModelSpec& model, Precision precision, Bytes memo
 
 ServeAnswer answer_serve(const std::filesystem::path& config, const std::string& cluster_name,
                          const std::filesystem::path& profiles, std::int64_t context) {
-    if (context < 1) {
-        throw InputError(fmt::format("--context {}: must be at least 1 token", context));
+    if (context < 1 || context > kLongestContext) {
+        throw InputError(
+            fmt::format("--context {}: must be from 1 to {} tokens", context, kLongestContext));
     }
     const ModelSpec model = load_model(config);
     const ClusterProfile cluster = load_cluster(cluster_name, profiles);

@@ -3,6 +3,7 @@
 // The engines are those of scenarios/validation/serving; nothing here is fitted.
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ struct ClaimAnswer {
 struct ClaimRequest {
     std::filesystem::path cases;     // scenarios/validation/serving
     std::filesystem::path profiles;  // with accelerators/ and clusters/
+    // Where set, told what is being worked out.
+    std::function<void(const std::string&)> progress = {};
 };
 
 struct ClaimKind {

@@ -26,7 +26,7 @@ TEST(Serve, SaysWhatFits) {
 
 TEST(Serve, RefusesBadInput) {
     expect_refused({"model", kModel, "--serve", "--context", "0"},
-                   "--context 0: must be at least 1 token");
+                   "--context 0: must be from 1 to 1000000000 tokens");
     expect_refused({"model", kModel, "--serve", "--cluster", "none"}, "none");
 }
 
