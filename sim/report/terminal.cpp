@@ -46,7 +46,7 @@ constexpr std::array<Section, 23> kSections = {{
 }};
 
 // Serving's metrics, by how their names begin.
-constexpr std::array<Section, 13> kPrefixes = {{{"ttft_", "Latency"},
+constexpr std::array<Section, 14> kPrefixes = {{{"ttft_", "Latency"},
                                                 {"tpot_", "Latency"},
                                                 {"itl_", "Latency"},
                                                 {"e2e_", "Latency"},
@@ -57,6 +57,7 @@ constexpr std::array<Section, 13> kPrefixes = {{{"ttft_", "Latency"},
                                                 {"kv_", "KV cache"},
                                                 {"group_kv", "KV cache"},
                                                 {"nodes", "Size and cost"},
+                                                {"gpus", "Size and cost"},
                                                 {"cost_per_hour", "Size and cost"},
                                                 {"cost_per_million", "Size and cost"}}};
 
@@ -190,9 +191,11 @@ std::string render_foot(const RunResult& result, const TerminalStyle& style) {
         grouped(result.ranks), grouped(result.ranks_simulated), grouped(result.operators),
         grouped(result.events), format_quantity(result.wall_seconds, "s", 3));
     if (result.ranks_simulated == result.ranks) {
-        line = fmt::format("{} GPUs, each simulated, {} operators, {} events; simulated in {}",
-                           grouped(result.ranks), grouped(result.operators), grouped(result.events),
-                           format_quantity(result.wall_seconds, "s", 3));
+        line = fmt::format(
+            "{}, {} operators, {} events; simulated in {}",
+            result.ranks == 1 ? "1 GPU" : grouped(result.ranks) + " GPUs, each simulated",
+            grouped(result.operators), grouped(result.events),
+            format_quantity(result.wall_seconds, "s", 3));
     }
     std::string text;
     for (const std::string& part : wrapped(line, static_cast<std::size_t>(style.width - 2))) {

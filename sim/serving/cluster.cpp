@@ -377,6 +377,7 @@ ServingResult Cluster::run() {
         result_.lost += in_system_;
         system_series_.set(now(), in_system_ = 0);
     }
+    result_.cut = more_to_come();
     return result();
 }
 

@@ -73,6 +73,7 @@ void Cluster::fail(std::uint32_t failed) {
     if (engine.state == State::off || engine.state == State::failed) return;
     ++engine.generation;
     ++engine.failures;
+    ++result_.failures;
     engine.in_flight = false;
     const bool retires = engine.state == State::draining;
     // Sequences whose KV was here, and those that were to come.

@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "core/time.hpp"
 
@@ -39,13 +40,23 @@ struct RequestStream {
     std::int64_t block_tokens = 0;  // of Request::blocks; 0: requests have none
 };
 
+// Latest arrival of a request, 104 days; simulated time has room behind it for the answer.
+inline constexpr SimTime kLatestArrival{9'000'000'000'000'000'000};
+// `seconds` >= 0 after `from`; beyond kLatestArrival it is just behind that, however far it were.
+SimTime arrival_after(SimTime from, double seconds);
+// The stream, with an InputError where a request arrives after kLatestArrival: "<where>: ...".
+RequestStream within_range(RequestStream stream, std::string where);
+
 // The first `requests` of a stream; arrivals later than `until` and all after them are left out.
 RequestStream limited(RequestStream stream, std::int64_t requests,
                       SimTime until = SimTime{std::numeric_limits<std::int64_t>::max()});
 // Arrives `factor` times as fast (times divided by it).
 RequestStream with_rate_scale(RequestStream stream, double factor);
 // The stream that `open` gives, played `times` times one after the other; each begins where the
-// last arrival of the one before was, plus its mean distance between arrivals.
-RequestStream repeated(std::function<RequestStream()> open, std::int64_t times);
+// last arrival of the one before was, plus its mean distance between arrivals. Where all of them
+// reach beyond kLatestArrival and `where` is given, that is an InputError as soon as the first
+// ends.
+RequestStream repeated(std::function<RequestStream()> open, std::int64_t times,
+                       std::string where = {});
 
 }  // namespace orrery

@@ -108,9 +108,10 @@ LengthDistribution read_histogram(const ConfigNode& node) {
         const double tokens = read();
         if (!rest.starts_with(':')) wrong();
         rest.remove_prefix(1);
-        weights.emplace_back(std::llround(std::clamp(tokens, -1.0, 1e9)), read());
+        if (!(tokens >= 0 && tokens <= 1e9)) node.fail("must be of tokens from 0 to 1e9");
+        weights.emplace_back(std::llround(tokens), read());
     }
-    return histogram_length(std::move(weights), node.file());
+    return histogram_length(std::move(weights), node.place());
 }
 
 std::vector<Block> read_blocks(const std::string& file, std::string_view text) {

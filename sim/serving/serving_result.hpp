@@ -16,7 +16,8 @@ namespace orrery {
 // STABLE: the queue does not grow while requests arrive, and requests wait less than they run.
 // BACKLOGGED: it does not grow, but they wait longer than they run, or the end takes long to drain.
 // OVERLOADED: it grows while requests arrive, or requests were turned away for its length.
-enum class Verdict : std::uint8_t { stable, backlogged, overloaded };
+// FAILING: most requests were lost because engines failed under them again and again.
+enum class Verdict : std::uint8_t { stable, backlogged, overloaded, failing };
 std::string_view to_string(Verdict verdict);
 
 // Objectives; 0: none.
@@ -44,6 +45,8 @@ struct ServingResult {
     std::int64_t rejected_queue_full = 0;  // above ClusterSpec::most_waiting
     std::int64_t lost = 0;                 // gave up after ClusterSpec::most_retries failures
     std::int64_t unfinished = 0;           // under way at the time limit
+    bool cut = false;                      // the time limit came before the last request ended
+    std::int64_t failures = 0;             // of engines
     std::int64_t retries = 0;
     std::int64_t preemptions = 0;
     std::int64_t swaps = 0, swaps_refused = 0;  // to host memory; would have been, but it was full

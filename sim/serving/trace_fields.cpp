@@ -115,10 +115,12 @@ std::vector<std::size_t> find_columns(const LineReader& reader,
                                       const std::vector<std::string_view>& names) {
     std::vector<std::size_t> columns;
     for (const std::string_view name : names) {
-        std::size_t i = 0;
-        while (i < header.size() && header[i] != name) ++i;
-        if (i == header.size()) reader.fail(fmt::format("the header must name column {}", name));
-        columns.push_back(i);
+        const auto found = std::find(header.begin(), header.end(), name);
+        if (found == header.end()) reader.fail(fmt::format("the header must name column {}", name));
+        if (std::find(found + 1, header.end(), name) != header.end()) {
+            reader.fail(fmt::format("the header must name column {} once", name));
+        }
+        columns.push_back(static_cast<std::size_t>(found - header.begin()));
     }
     return columns;
 }
@@ -196,17 +198,25 @@ void FlatObject::integers(std::vector<std::uint64_t>& values) {
     if (!take(']')) malformed();
 }
 
-void FlatObject::pass_over() {
+void FlatObject::pass_over(int depth) {
     const char first = peek();
     if (first == '"') {
         text_value();
-    } else if (first == '[') {
-        take('[');
-        if (take(']')) return;
+    } else if (first == '[' || first == '{') {
+        if (depth >= kDeepest) {
+            reader_.fail(fmt::format("is nested more than {} deep", kDeepest));
+        }
+        const char last = first == '[' ? ']' : '}';
+        take(first);
+        if (take(last)) return;
         do {
-            pass_over();
+            if (first == '{') {
+                text_value();
+                if (!take(':')) malformed();
+            }
+            pass_over(depth + 1);
         } while (take(','));
-        if (!take(']')) malformed();
+        if (!take(last)) malformed();
     } else {
         for (const std::string_view word : {"true", "false", "null"}) {
             if (!rest_.starts_with(word)) continue;

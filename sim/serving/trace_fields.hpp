@@ -47,9 +47,10 @@ class FlatObject {
     // The value of the key just returned.
     std::string_view number();
     void integers(std::vector<std::uint64_t>& values);
-    void pass_over();
+    void pass_over(int depth = 0);
 
   private:
+    static constexpr int kDeepest = 64;  // arrays and objects in each other
     [[noreturn]] void malformed() const;
     void space();
     char peek();

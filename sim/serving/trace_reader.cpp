@@ -23,6 +23,7 @@ struct OpenTrace {
     LineReader reader;
     TraceOptions options;
     std::vector<std::size_t> columns = {};
+    std::size_t header_fields = 0;
     std::vector<std::string_view> fields = {};
     std::vector<std::uint64_t> blocks = {};
     std::int64_t first_ps = 0, last_ps = 0;
@@ -79,6 +80,16 @@ void read_header(OpenTrace& trace, const std::vector<std::string_view>& names) {
     }
     split_fields(*line, trace.fields);
     trace.columns = find_columns(trace.reader, trace.fields, names);
+    trace.header_fields = trace.fields.size();
+}
+
+// A line with more fields than the header has columns was cut in other places than meant.
+void split_row(OpenTrace& trace, std::string_view line) {
+    split_fields(line, trace.fields);
+    if (trace.fields.size() > trace.header_fields) {
+        trace.reader.fail(fmt::format("has {} fields: must have the header's {}",
+                                      trace.fields.size(), trace.header_fields));
+    }
 }
 
 Request parse_mooncake(OpenTrace& trace, std::string_view line) {
@@ -96,16 +107,25 @@ Request parse_mooncake(OpenTrace& trace, std::string_view line) {
         return *value;
     };
     trace.blocks.clear();
+    const auto once = [&](std::string_view key, bool before) {
+        if (before) reader.fail(fmt::format("{} is given twice", key));
+    };
+    bool any_blocks = false, any_priority = false;
     while (const auto key = object.next_key()) {
         if (*key == "timestamp") {
+            once(*key, time.has_value());
             time = whole(*key, 0, 9'000'000'000);
         } else if (*key == "input_length") {
+            once(*key, prompt.has_value());
             prompt = whole(*key, 1, kMostTokens);
         } else if (*key == "output_length") {
+            once(*key, output.has_value());
             output = whole(*key, 1, kMostTokens);
         } else if (*key == "priority") {
+            once(*key, std::exchange(any_priority, true));
             request.priority = static_cast<std::int32_t>(whole(*key, 0, 7));
         } else if (*key == "hash_ids") {
+            once(*key, std::exchange(any_blocks, true));
             object.integers(trace.blocks);
         } else {
             object.pass_over();
@@ -129,7 +149,7 @@ Request parse_mooncake(OpenTrace& trace, std::string_view line) {
 }
 
 Request parse_azure(OpenTrace& trace, std::string_view line) {
-    split_fields(line, trace.fields);
+    split_row(trace, line);
     const std::size_t column = trace.columns[0];
     if (column >= trace.fields.size()) trace.reader.fail("column TIMESTAMP is missing");
     const std::string_view text = trace.fields[column];
@@ -142,9 +162,9 @@ Request parse_azure(OpenTrace& trace, std::string_view line) {
         }
         time = (stamp->day - trace.first_day) * kDay + stamp->ps;
     } else if (!time || *time < 0) {
-        trace.reader.fail(
-            fmt::format("TIMESTAMP = {}: must be \"YYYY-MM-DD hh:mm:ss.fffffff\" or seconds from 0",
-                        text.substr(0, 40)));
+        trace.reader.fail(fmt::format(
+            "TIMESTAMP = {}: must be \"YYYY-MM-DD hh:mm:ss.fffffff\" or seconds from 0 to 9e6",
+            text.substr(0, 40)));
     }
     Request request;
     request.prompt_tokens =
@@ -156,7 +176,7 @@ Request parse_azure(OpenTrace& trace, std::string_view line) {
 }
 
 Lengths parse_lengths(OpenTrace& trace, std::string_view line) {
-    split_fields(line, trace.fields);
+    split_row(trace, line);
     return {whole_at(trace.reader, trace.fields, trace.columns[0], "num_prefill_tokens", 1),
             whole_at(trace.reader, trace.fields, trace.columns[1], "num_decode_tokens", 1)};
 }

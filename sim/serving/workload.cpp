@@ -148,7 +148,7 @@ RequestStream synthetic_stream(SyntheticWorkload workload) {
     RequestStream stream;
     stream.next = [drawing]() -> std::optional<Request> {
         drawing->now += draw_distance(drawing->workload.arrivals, drawing->times);
-        return drawing->draw(SimTime{} + to_sim_duration(Seconds(drawing->now)));
+        return drawing->draw(arrival_after(SimTime{}, drawing->now));
     };
     return stream;
 }
@@ -172,7 +172,7 @@ RequestStream closed_loop_stream(ClosedLoop loop) {
         const double think = state->think_seconds > 0
                                  ? state->think_seconds * state->drawing.times.exponential()
                                  : 0.0;
-        auto request = state->drawing.draw(now + to_sim_duration(Seconds(think)));
+        auto request = state->drawing.draw(arrival_after(now, think));
         if (request) request->user = user;
         return request;
     };

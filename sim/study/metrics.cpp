@@ -102,6 +102,7 @@ const std::vector<MetricKind>& metric_kinds() {
         {"kv_use_share", "1", "KV cache in use, mean"},
         {"kv_hit_rate", "1", "prompt tokens found in a cache"},
         {"nodes", "1", "nodes, mean over the run"},
+        {"gpus", "1", "GPUs, mean over the run"},
         {"cost_per_hour", "USD", "cost of an hour"},
         {"cost_per_million_input_tokens", "USD", "cost of a million input tokens"},
         {"cost_per_million_computed_tokens", "USD", "cost of a million input tokens not cached"},

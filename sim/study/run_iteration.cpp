@@ -26,6 +26,7 @@ void add_rates(RunResult& result, const IterationScenario& s, double seconds, Or
     const auto add = [&](const char* gpu, const char* node, double tokens) {
         if (tokens == 0) return;
         result.metrics.push_back(make_metric(gpu, tokens * steps / gpus, origin));
+        if (gpus < per_node) return;  // no node is full
         result.metrics.push_back(make_metric(node, tokens * steps / gpus * per_node, origin));
     };
     add("input_throughput_per_gpu", "input_throughput_per_node",

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "core/plural.hpp"
 #include "study/metrics.hpp"
 
 namespace orrery {
@@ -44,20 +45,22 @@ void add_rates(RunResult& result, const ServingScenario& serving, const ServingR
     const double seconds = to_seconds(r.end).value();
     const double gpu_seconds = r.gpu_seconds();
     if (seconds <= 0 || gpu_seconds <= 0) return;
+    // Figures of a node are of one that the deployment has.
     const double per_node = static_cast<double>(serving.gpus_per_node());
+    const bool nodes = serving.gpus() >= serving.gpus_per_node();
     const double input = static_cast<double>(r.prompt_tokens) / gpu_seconds;
     const double output = static_cast<double>(r.output_tokens) / gpu_seconds;
     add("input_throughput_per_gpu", input, origin);
-    add("input_throughput_per_node", input * per_node, origin);
+    if (nodes) add("input_throughput_per_node", input * per_node, origin);
     add("output_throughput_per_gpu", output, origin);
-    add("output_throughput_per_node", output * per_node, origin);
+    if (nodes) add("output_throughput_per_node", output * per_node, origin);
     add("request_rate", static_cast<double>(r.finished) / seconds, origin);
     const ServiceLevel& slo = serving.deployment.slo;
     if (slo.ttft.ps + slo.tpot.ps + slo.e2e.ps > 0) {
         add("goodput", static_cast<double>(r.good) / seconds, origin);
         add("good_share", static_cast<double>(r.good) / static_cast<double>(r.arrived), origin);
     }
-    add("nodes", gpu_seconds / seconds / per_node, Origin::given);
+    add(nodes ? "nodes" : "gpus", gpu_seconds / seconds / (nodes ? per_node : 1), Origin::given);
     const Origin money = weakest(origin, serving.cluster.price_per_gpu_hour.from.origin);
     const Costs costs = costs_of(serving, r);
     const auto per_million = [&](std::string_view name, double dollars, std::int64_t tokens) {
@@ -112,10 +115,11 @@ ResultTable setup_table(const ServingScenario& serving, const ServingResult& r) 
     for (std::size_t p = 0; p < serving.engines.pools.size(); ++p) {
         const DeployedPool& pool = serving.engines.pools[p];
         const PoolSpec& spec = serving.deployment.pools[p];
-        row(pool.name, fmt::format("{} {} engine{} of {} GPU{} ({}), {}", pool.engines,
-                                   to_string(pool.role), pool.engines > 1 ? "s" : "",
-                                   pool.gpus_per_engine(), pool.gpus_per_engine() > 1 ? "s" : "",
-                                   plan_text(pool.engine.plan), spec.group.policy.name));
+        row(pool.name,
+            fmt::format("{} of {} ({}), {}",
+                        counted(pool.engines, fmt::format("{} engine", to_string(pool.role))),
+                        counted(pool.gpus_per_engine(), "GPU"), plan_text(pool.engine.plan),
+                        spec.group.policy.name));
     }
     for (const PoolSpec& pool : serving.deployment.pools) {
         const Startup& s = pool.startup;
@@ -163,6 +167,7 @@ ResultTable counts_table(const ServingResult& r) {
         {"turned away: the queue was full", r.rejected_queue_full},
         {"lost after failures", r.lost},
         {"under way at the time limit", r.unfinished},
+        {"failures of engines", r.failures},
         {"sent elsewhere after failures", r.retries},
         {"preemptions", r.preemptions},
         {"of them swapped to the host", r.swaps},
@@ -222,17 +227,21 @@ void add_notes(RunResult& result, const ServingScenario& serving, const ServingR
     }
     if (r.rejected_too_long > 0) {
         result.notes.push_back(fmt::format(
-            "{} requests were turned away: prompt and output do not fit into the KV cache of any "
-            "attention group.",
-            r.rejected_too_long));
+            "{} turned away: prompt and output do not fit into the KV cache of any attention "
+            "group.",
+            r.rejected_too_long == 1 ? "1 request was"
+                                     : fmt::format("{} requests were", r.rejected_too_long)));
     }
     if (r.skipped_lines > 0) {
-        result.notes.push_back(
-            fmt::format("{} lines of the trace were wrong and skipped.", r.skipped_lines));
+        result.notes.push_back(fmt::format("{} of the trace {} wrong and skipped.",
+                                           counted(r.skipped_lines, "line"),
+                                           r.skipped_lines == 1 ? "was" : "were"));
     }
-    result.notes.push_back(
-        fmt::format("Percentiles are read from a sketch: within {:.2f} % of the exact value.",
-                    100 * DurationSketch::kRelativeError));
+    if (r.finished > 0) {
+        result.notes.push_back(
+            fmt::format("Percentiles are read from a sketch: within {:.2f} % of the exact value.",
+                        100 * DurationSketch::kRelativeError));
+    }
     for (const PolicyKind& kind : policy_kinds()) {
         std::string pools;
         for (const PoolSpec& pool : serving.deployment.pools) {

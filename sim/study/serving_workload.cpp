@@ -9,7 +9,8 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr std::int64_t kMostLength = 16 * 1024 * 1024;
-constexpr std::int64_t kMostRequests = 1'000'000'000'000;
+constexpr std::int64_t kMostRequests = 1'000'000'000;
+constexpr std::int64_t kMostRepeats = 1'000'000;
 
 // A number of tokens, or {"distribution": ...}.
 LengthDistribution read_length(ServingReader& reader, const ConfigNode& block, const char* key) {
@@ -45,7 +46,7 @@ LengthDistribution read_length(ServingReader& reader, const ConfigNode& block, c
             }
             if (weights.empty()) node->at("steps").fail("must not be empty");
             reader.note(*node, "steps", node->at("steps").dump(-1));
-            length = histogram_length(std::move(weights), node->file());
+            length = histogram_length(std::move(weights), node->place("steps"));
         }
     }
     if (length.low > length.high) node->fail("min must be at most max");
@@ -65,6 +66,18 @@ ArrivalProcess read_arrivals(ServingReader& reader, const ConfigNode& block) {
         arrivals.shape = reader.number(node, "shape", 1, 0.05, 100);
     }
     return arrivals;
+}
+
+// All requests must come within the range of simulated time, or some are left out by `duration`.
+void check_rate(const ConfigNode& block, const SyntheticWorkload& workload) {
+    const double seconds = static_cast<double>(workload.requests) / workload.arrivals.rate;
+    const double most = to_seconds(kLatestArrival).value();
+    if (seconds < most || block.has("duration")) return;
+    const ConfigNode arrivals = block.at("arrivals");
+    const std::string rule = fmt::format(
+        "{} requests take {:.4g} s: must take less than {:g} s, or end by workload.duration",
+        workload.requests, seconds, most);
+    arrivals.has("rate") ? arrivals.at("rate").fail(rule) : block.at("requests").fail(rule);
 }
 
 fs::path trace_file(ServingReader& reader, const ConfigNode& block) {
@@ -93,6 +106,7 @@ Open read_synthetic(ServingReader& reader, const ConfigNode& block, bool closed,
     workload.seed = static_cast<std::uint64_t>(reader.integer(block, "seed", 1, 0, INT64_MAX));
     if (!closed) {
         workload.arrivals = read_arrivals(reader, block);
+        check_rate(block, workload);
         return [workload, open_lengths]() mutable {
             if (open_lengths) workload.lengths = open_lengths();
             return synthetic_stream(workload);
@@ -124,7 +138,9 @@ Open read_trace(ServingReader& reader, const ConfigNode& block, bool azure) {
     const fs::path file = trace_file(reader, block);
     const TraceOptions options{.skip_bad_lines = reader.flag(block, "skip_bad_lines", false)};
     const double scale = reader.number(block, "rate_scale", 1, 1e-6, 1e6);
-    const std::int64_t repeat = reader.integer(block, "repeat", 1, 1, 1'000'000'000);
+    const std::int64_t repeat = reader.integer(block, "repeat", 1, 1, kMostRepeats);
+    const bool ends = block.has("requests") || block.has("duration");
+    const std::string where = ends ? "" : fmt::format("{} = {}", block.place("repeat"), repeat);
     const std::int64_t requests =
         reader.integer(block, "requests", kMostRequests, 1, kMostRequests);
     return [=] {
@@ -133,7 +149,7 @@ Open read_trace(ServingReader& reader, const ConfigNode& block, bool azure) {
                 azure ? azure_trace(file, options) : mooncake_trace(file, options);
             return scale == 1 ? stream : with_rate_scale(stream, scale);
         };
-        return limited(repeat == 1 ? open() : repeated(open, repeat), requests);
+        return limited(repeat == 1 ? open() : repeated(open, repeat, where), requests);
     };
 }
 
@@ -171,7 +187,9 @@ void read_workload(ServingReader& reader) {
         open = [open, until] { return limited(open(), INT64_MAX, SimTime{until.ps}); };
     }
     block.reject_unknown_keys();
-    reader.result.open_workload = std::move(open);
+    reader.result.open_workload = [open, where = block.place()] {
+        return within_range(open(), where);
+    };
 }
 
 }  // namespace orrery

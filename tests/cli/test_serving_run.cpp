@@ -63,6 +63,85 @@ TEST_F(ServingTrace, AWrongLineIsOneErrorWithItsNumber) {
     EXPECT_THAT(skipped.out, HasSubstr("2 arrived"));
 }
 
+// Nothing is left, so nothing is printed as though it had been measured.
+TEST_F(ServingTrace, NothingLeftAfterBadLines) {
+    std::ofstream(file_) << header_ << "x,10,5\n2,-10,5\n";
+    expect_refused(run({"--skip-bad-lines"}),
+                   file_.string() +
+                       ": 2 lines wrong and skipped, nothing is left: must hold at "
+                       "least one request");
+    std::ofstream(file_) << header_;
+    expect_refused(run(), file_.string() + ": must hold at least one request");
+}
+
+TEST_F(ServingTrace, NamedGzippedAndIsNot) {
+    const fs::path named = file_.string() + ".gz";
+    std::ofstream(named) << header_ << "1,10,5\n";
+    expect_refused({"run", kChat, "--set", "workload.trace=" + named.string()},
+                   named.string() + ": must be gzipped, as its name says");
+    fs::remove(named);
+}
+
+// 1,787 s of trace a million times, or a request every 32 years, are beyond simulated time.
+TEST(ServingRun, ArrivalsStayInTheRangeOfTime) {
+    expect_refused({"run", kChat, "--set", "workload.repeat=1000000000"},
+                   "error: --set workload.repeat = 1000000000: must be <= 1000000");
+    expect_refused({"run", kChat, "--set", "workload.repeat=1000000"},
+                   "error: --set workload.repeat = 1000000: 1787 s of arrivals each: must end "
+                   "before 9e+06 s");
+    const std::string all =
+        "workload={\"format\": \"synthetic\", \"prompt\": 10, \"output\": 5, "
+        "\"requests\": 3, \"arrivals\": {\"process\": \"fixed\", \"rate\": ";
+    expect_refused({"run", kChat, "--set", all + "1e-9}}"},
+                   "error: --set workload.arrivals.rate = 1e-09: 3 requests take 3e+09 s: must "
+                   "take less than 9e+06 s");
+    // Within a day only the first comes, at 40,000 s and 80,000 s.
+    const ProcessResult day =
+        run_orrery({"run", kChat, "--set", all + "25e-6}}", "--set", "workload.duration=1 d"});
+    EXPECT_EQ(day.exit_code, 0) << day.error;
+    EXPECT_THAT(day.out, HasSubstr("2 arrived in 80000 s"));
+    const ProcessResult slowed = run_orrery({"run", kChat, "--set", "workload.rate_scale=1e-6"});
+    expect_refused(slowed, "workload: a request arrives after 9e+06 s");
+}
+
+TEST(ServingRun, SaysThatTheTimeLimitEndedIt) {
+    const ProcessResult result = run_orrery({"run", kChat, "--set", "run.time_limit=20 s"});
+    EXPECT_EQ(result.exit_code, 0) << result.error;
+    EXPECT_THAT(result.out, HasSubstr("STABLE: on average"));
+    EXPECT_THAT(result.out, HasSubstr("; the time limit ended the run"));
+}
+
+// One engine that fails every second and takes 300 s to come back: no request gets through, and the
+// verdict says why.
+TEST(ServingRun, FailuresThatLoseEverythingAreTheVerdict) {
+    const ProcessResult result =
+        run_orrery({"run", kChat, "--set", "workload.requests=100", "--set",
+                    "failures={\"mean_time_between\": \"1 ms\"}"});
+    EXPECT_EQ(result.exit_code, 0) << result.error;
+    EXPECT_THAT(result.out, HasSubstr("FAILING: 100 of 100 requests lost, engines failed"));
+    EXPECT_THAT(result.out, testing::Not(HasSubstr("time to first token")));
+}
+
+TEST(ServingRun, SmallerThanANodeHasNoFiguresOfANode) {
+    const ProcessResult result = run_orrery({"run", kChat, "--set", "workload.requests=1"});
+    EXPECT_THAT(result.out, HasSubstr("GPUs, mean over the run"));
+    EXPECT_THAT(result.out, testing::Not(HasSubstr("a node  ")));
+    EXPECT_THAT(result.out, testing::Not(HasSubstr("1 GPUs")));
+    EXPECT_THAT(result.out, testing::Not(HasSubstr("1 requests ")));
+}
+
+TEST(ServingRun, PoolsAndExpertsAreNamed) {
+    const std::string pd = "scenarios/serving/deepseek_v3_h800_pd.json";
+    expect_refused({"run", pd, "--set", "scheduling=null", "--set",
+                    R"(deployment.pools=[{"name": "p", "role": "prefill", "nodes": 4}])"},
+                   "error: --set deployment.pools: there is a prefill pool: must have a decode "
+                   "pool too");
+    expect_refused({"run", pd, "--set", "scheduling=null", "--set",
+                    R"(deployment.pools=[{"name": "p", "dp": 7, "ep": 7}])"},
+                   "error: --set deployment.pools[0].ep = 7: must let ep = 7 divide 256 experts "
+                   "and 0 redundant ones, as redundant_experts = 3 would");
+}
+
 // A file that is one line of 10 GB (of zeros, that take no room on the disk) ends at its first MiB.
 TEST_F(ServingTrace, ALineOfTenGigabytes) {
     std::ofstream(file_) << header_ << "1,10,5\n";

@@ -86,6 +86,10 @@ TEST_F(TraceTest, AzureErrorsNameLineColumnAndRule) {
     EXPECT_EQ(error(azure_trace, kHeader + "5,-3,1\n"),
               ":2: ContextTokens = -3: must be a whole number from 1 to 1000000000");
     EXPECT_EQ(error(azure_trace, kHeader + "5,1\n"), ":2: column GeneratedTokens is missing");
+    EXPECT_EQ(error(azure_trace, kHeader + "5,1,1,9\n"),
+              ":2: has 4 fields: must have the header's 3");
+    EXPECT_EQ(error(azure_trace, "ContextTokens," + kHeader),
+              ":1: the header must name column ContextTokens once");
     EXPECT_EQ(error(azure_trace, kHeader + "5,1.5,1\n"),
               ":2: ContextTokens = 1.5: must be a whole number from 1 to 1000000000");
     EXPECT_EQ(error(azure_trace, kHeader + "5,1,99999999999999999999\n"),
@@ -144,6 +148,14 @@ TEST_F(TraceTest, MooncakeErrors) {
               ":1: hash_ids names 2 blocks of 512 tokens: must be at most the 1 of input_length");
     EXPECT_EQ(error(mooncake_trace, "{\"timestamp\": 1, \"input_len"),
               ":1: must be a JSON object, is wrong at \"input_len\"");
+    EXPECT_EQ(error(mooncake_trace, line("\"timestamp\": 1, \"timestamp\": 2")),
+              ":1: timestamp is given twice");
+    // Members that are not asked for may be anything, but no deeper than a parser's stack.
+    const std::string whole =
+        "\"timestamp\": 1, \"input_length\": 1, \"output_length\": 1, \"x\": ";
+    EXPECT_EQ(error(mooncake_trace, line(whole + "{\"a\": [1, {}], \"b\": \"}\"}")), "");
+    EXPECT_EQ(error(mooncake_trace, line(whole + std::string(400'000, '['))),
+              ":1: is nested more than 64 deep");
     EXPECT_EQ(error(mooncake_trace, "[1]\n"), ":1: must be a JSON object, is wrong at \"[1]\"");
     EXPECT_EQ(error(mooncake_trace, line("\"hash_ids\": [-1]")),
               ":1: must be a JSON object, is wrong at \"-1]}\"");
@@ -178,6 +190,29 @@ TEST_F(TraceTest, ScaledRepeatedAndLimited) {
     EXPECT_TRUE(early.next());
     EXPECT_FALSE(early.next());
     EXPECT_FALSE(early.next());
+}
+
+// 1, 2, 4 s: a pass takes 3 s and a mean distance of 1 s. Slowed down a million times its last
+// request comes at 3e6 s, in the third pass at 11e6 s: beyond the 9e6 s of simulated time.
+TEST_F(TraceTest, ArrivalsStayInTheRangeOfTime) {
+    std::ofstream(file_) << kHeader << "1,1,1\n2,1,1\n4,1,1\n";
+    const auto count = [](const RequestStream& stream) {
+        int n = 0;
+        while (stream.next()) ++n;
+        return n;
+    };
+    const auto slow = [this] { return with_rate_scale(azure_trace(file_), 1e-6); };
+    EXPECT_EQ(count(within_range(slow(), "w")), 3);
+    EXPECT_EQ(count(within_range(repeated(slow, 2), "w")), 6);
+    EXPECT_THROW(count(within_range(repeated(slow, 3), "w")), InputError);
+    EXPECT_EQ(count(limited(repeated(slow, 3), 100, kLatestArrival)), 8);
+    // Known after the first pass: an error before anything is played again.
+    const RequestStream early = repeated(slow, 3, "s.json: repeat = 3");
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(early.next());
+    EXPECT_THROW(early.next(), InputError);
+    EXPECT_EQ(arrival_after(kLatestArrival, 1).ps, kLatestArrival.ps + 1);
+    EXPECT_EQ(arrival_after(SimTime{5}, 1e300).ps, kLatestArrival.ps + 1);
+    EXPECT_EQ(arrival_after(SimTime{5}, 1).ps, 1'000'000'000'005);
 }
 
 }  // namespace
