@@ -62,6 +62,11 @@ LineReader::LineReader(std::filesystem::path file)
     if (std::filesystem::is_directory(file_, ec)) {
         throw InputError(fmt::format("{}: must be a file, is a directory", file_.string()));
     }
+    // A pipe would give its lines to whoever opens it first: a workload is opened several times.
+    if (std::filesystem::exists(file_, ec) && !std::filesystem::is_regular_file(file_, ec)) {
+        throw InputError(
+            fmt::format("{}: must be a regular file, is read more than once", file_.string()));
+    }
     stream_->file = gzopen(file_.c_str(), "rb");
     if (stream_->file == nullptr) {
         throw InputError(fmt::format("{}: must be a file that can be read", file_.string()));

@@ -24,7 +24,7 @@ class LineReader {
   public:
     static constexpr std::size_t kLongestLine = std::size_t{1} << 20;  // bytes
 
-    // Throws InputError where the file is missing, unreadable or a directory; the first next()
+    // Throws InputError where the file is missing, unreadable or not regular; the first next()
     // where one named .gz is not gzipped.
     explicit LineReader(std::filesystem::path file);
     ~LineReader();

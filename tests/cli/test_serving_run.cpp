@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "core/config.hpp"
 #include "process.hpp"
@@ -80,6 +81,12 @@ TEST_F(ServingTrace, NamedGzippedAndIsNot) {
     expect_refused({"run", kChat, "--set", "workload.trace=" + named.string()},
                    named.string() + ": must be gzipped, as its name says");
     fs::remove(named);
+}
+
+// A pipe's lines would be gone after the first look.
+TEST_F(ServingTrace, APipeIsRefused) {
+    ASSERT_EQ(mkfifo(file_.c_str(), 0600), 0);
+    expect_refused(run(), file_.string() + ": must be a regular file, is read more than once");
 }
 
 // 1,787 s of trace a million times, or a request every 32 years, are beyond simulated time.
