@@ -204,6 +204,11 @@ template Ratio parse_quantity<Ratio>(std::string_view);
 
 std::string format_quantity(double value, std::string_view base_unit, int significant_digits) {
     if (base_unit == "1" || base_unit.empty()) {
+        // A count has its whole digits: 10000, not 1e+04.
+        const double size = std::fabs(value);
+        if (size >= std::pow(10.0, significant_digits - 1) && size < 1e15) {
+            return fmt::format("{:.0f}", value);
+        }
         return fmt::format("{:.{}g}", value, significant_digits);
     }
     if (value == 0.0 || !std::isfinite(value)) return fmt::format("{:g} {}", value, base_unit);

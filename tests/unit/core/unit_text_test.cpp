@@ -133,6 +133,14 @@ TEST(UnitText, WritesReadably) {
     EXPECT_EQ(format_quantity(42.5, "%", 3), "42.5 %");
 }
 
+TEST(UnitText, CountsKeepTheirWholeDigits) {
+    EXPECT_EQ(format_quantity(9999.6, "1", 4), "10000");
+    EXPECT_EQ(format_quantity(123456.7, "", 4), "123457");
+    EXPECT_EQ(format_quantity(999.96, "1", 4), "1000");
+    EXPECT_EQ(format_quantity(0.12345, "1", 4), "0.1235");
+    EXPECT_EQ(format_quantity(1e20, "1", 4), "1e+20");
+}
+
 // 999.96 rounds to 1000 at four digits, which is 1.000 of the next prefix.
 TEST(UnitText, RoundingMovesToTheNextPrefix) {
     EXPECT_EQ(to_text(Bytes(999.96e9)), "1.000 TB");
