@@ -5,11 +5,12 @@
 //   t_slowest(n) = t mean (1 + deviation m(n))      m(n): expected largest of n normal numbers
 //
 // for the slowest of n GPUs that meet after each phase of some milliseconds, as expert and tensor
-// parallel ranks do. mean: the mean GPU's time over that of the GPU the tables were measured on;
-// deviation: relative, between GPUs and from moment to moment. Family "pace": load (layer_mix: a
-// training layer's kernels, decode_mix: a decoding layer's), kernels (compute-bound: matrix
-// products and attention, memory-bound, all), mean, deviation, gpus. Without it all are alike.
-// Left out: tails heavier or lighter than normal ones (measured to 2.3 deviations), links.
+// parallel ranks do; four H200s show what it says for phases of 8 ms (calibrate/README.md). mean:
+// the mean GPU's time over that of the GPU the tables were measured on; deviation: relative,
+// between GPUs and from moment to moment. Family "pace": load (layer_mix: a training layer's
+// kernels, decode_mix: a decoding layer's), kernels (compute-bound: matrix products and attention,
+// memory-bound, all), mean, deviation, gpus. Without it all are alike. Left out: tails heavier or
+// lighter than normal ones (measured to 2.3 deviations), links.
 
 #include <cstdint>
 #include <map>
