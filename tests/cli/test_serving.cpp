@@ -41,6 +41,17 @@ TEST(Claims, AreListedAndPrinted) {
                 1e-6);
 }
 
+// What the published day says itself, and what is worked out from it, are told apart; help names
+// every claim.
+TEST(Claims, SayWhatIsDerivedAndWhatThereIs) {
+    const ProcessResult day = run_orrery({"claims", "day"});
+    EXPECT_THAT(day.out, HasSubstr("95.5, derived"));
+    EXPECT_THAT(day.out, HasSubstr("131.4, derived"));
+    EXPECT_EQ(day.error, "");  // progress is for terminals
+    EXPECT_THAT(run_orrery({"claims", "--help"}).out,
+                HasSubstr("overlap, eplb, mtp, tpot, latency, memory, nodes, sparse, day, or all"));
+}
+
 TEST(Claims, RefuseOthers) {
     expect_refused({"claims", "speed"}, "claims speed: must be one of: overlap, eplb");
     expect_refused({"claims", "day", "--cases", "none"}, "none");

@@ -138,6 +138,20 @@ TEST(ServingRun, SmallerThanANodeHasNoFiguresOfANode) {
 }
 
 TEST(ServingRun, PoolsAndExpertsAreNamed) {
+    const std::pair<const char*, const char*> chat[] = {
+        {"run.time_limit=0 s", "error: --set run.time_limit = \"0 s\": must be above 0"},
+        {R"(failures={"at": [{"pool": "chat", "engine": 0, "time": "1e300 s"}]})",
+         "error: --set failures.at[0].time = \"1e300 s\": must be at most 9e6 s"},
+        {R"(deployment.pools=[{"name": ""}])", "names must not be empty and have no dot"},
+        {R"(deployment.pools=[{"name": "chat", "engines": 9}])",
+         "take 9 GPUs, must take at most the 8 of 1 node"},
+    };
+    for (const auto& [set, message] : chat) {
+        const bool pools = std::string(set).starts_with("deployment");
+        expect_refused({"run", kChat, "--set", set, "--set",
+                        pools ? "scheduling=null" : "workload.requests=10"},
+                       message);
+    }
     const std::string pd = "scenarios/serving/deepseek_v3_h800_pd.json";
     expect_refused({"run", pd, "--set", "scheduling=null", "--set",
                     R"(deployment.pools=[{"name": "p", "role": "prefill", "nodes": 4}])"},
