@@ -76,7 +76,22 @@ std::string render_block(const std::vector<CompareColumn>& all, std::size_t begi
     return table.render(style.width, style.color);
 }
 
-// Under the table: plans that do not fit, and why a case is impossible.
+// "OVERLOADED: ..." of a serving run that is not stable, whose figures are those of a growing
+// queue.
+std::string unstable(const RunResult& result) {
+    for (const ResultTable& table : result.breakdown) {
+        if (table.name != "setup") continue;
+        for (const auto& row : table.rows) {
+            const auto* what = std::get_if<std::string>(&row[0]);
+            const auto* said = std::get_if<std::string>(&row[1]);
+            if (what == nullptr || said == nullptr || *what != "verdict") continue;
+            return said->starts_with("STABLE") ? "" : *said;
+        }
+    }
+    return "";
+}
+
+// Under the table: plans that do not fit, loads that are too much, and why a case is impossible.
 std::string render_remarks(const std::vector<CompareColumn>& columns, const TerminalStyle& style) {
     std::string text;
     const auto add = [&](const std::string& sentence) {
@@ -91,6 +106,9 @@ std::string render_remarks(const std::vector<CompareColumn>& columns, const Term
         if (column.result == nullptr) {
             add(fmt::format("{} is impossible: {}", settings_of(column), column.impossible));
             continue;
+        }
+        if (const std::string verdict = unstable(*column.result); !verdict.empty()) {
+            add(fmt::format("{}: {}", settings_of(column), verdict));
         }
         const Metric* fits = column.result->find("fits_memory");
         if (fits == nullptr || fits->value != 0 || column.result->notes.empty()) continue;

@@ -58,6 +58,12 @@ void read_numbers(const ConfigNode& block, EngineSpec& engine) {
     }
     if (const auto node = block.find("gpu_pace")) {
         engine.slowest_pace = one_of<bool>(*node, {{"slowest", true}, {"alike", false}});
+        const bool known = GpuPace(engine.accelerator).known();
+        if (engine.slowest_pace && (!known || engine.clock == Clock::burst)) {
+            node->fail(fmt::format("must be \"alike\": {}",
+                                   known ? "the clock is not sustained"
+                                         : "the accelerator's profile has no table pace"));
+        }
     }
     engine.draft_tokens = count(block, "draft_tokens", engine.draft_tokens, 0, 16);
     if (engine.draft_tokens > 0 && !engine.model.mtp_layer) {

@@ -1,5 +1,6 @@
 #include "serving/trace_fields.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 

@@ -146,6 +146,11 @@ void read_kv(ServingReader& reader, const ConfigNode& pool, const DeployedPool& 
     kv.page_tokens = reader.integer(block, "page_tokens", spec.group.policy.page_tokens, 1, 65536);
     const std::int64_t tokens = reader.integer(
         block, "tokens", tokens_of_share(block, spec.group.policy, deployed), 1, kMostTokens);
+    const std::int64_t most = kv_tokens(KvShare{}, deployed);
+    if (tokens > most) {
+        block.at("tokens").refuse(
+            fmt::format("must be at most {}: what weights, buffers and runtime leave", most));
+    }
     kv.pages = tokens / spec.lanes / kv.page_tokens;
     if (kv.pages < 1)
         block.fail(

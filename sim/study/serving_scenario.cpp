@@ -132,13 +132,20 @@ void check_size(ServingReader& reader) {
 void read_slo(ServingReader& reader) {
     const auto block = reader.scenario.document.find("slo");
     if (!block) return;
+    const auto objective = [&](const char* key) {
+        if (!block->has(key)) return SimDuration{};
+        const SimDuration most = reader.duration(*block, key);
+        if (most.ps <= 0) block->at(key).refuse("must be above 0");
+        return most;
+    };
     ServiceLevel& slo = reader.result.deployment.slo;
-    slo.ttft = reader.duration(*block, "ttft");
-    slo.tpot = reader.duration(*block, "tpot");
-    slo.e2e = reader.duration(*block, "e2e");
+    slo.ttft = objective("ttft");
+    slo.tpot = objective("tpot");
+    slo.e2e = objective("e2e");
     ServicePromise& promise = reader.result.promise;
     promise.objectives = slo;
     promise.attainment = reader.number(*block, "attainment", promise.attainment, 0, 1);
+    if (promise.attainment <= 0) block->at("attainment").refuse("must be above 0");
     for (ServiceTarget target : service_targets()) {
         const auto node = block->find(target.name);
         if (!node) continue;

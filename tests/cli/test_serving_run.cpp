@@ -14,6 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
+using testing::Not;
 
 const std::string kChat = "scenarios/serving/llama3_8b_a100_10k.json";
 
@@ -164,6 +165,30 @@ TEST(ServingRun, PoolsAndExpertsAreNamed) {
 }
 
 // A file that is one line of 10 GB (of zeros, that take no room on the disk) ends at its first MiB.
+// 70 GB of the A100's 80 hold weights and cache: no 100 million tokens of 131,072 B.
+TEST(ServingRun, ObjectivesAndCachesThatCannotBe) {
+    const auto error_of = [](const std::string& set) {
+        const ProcessResult result = run_orrery({"run", kChat, "--set", set});
+        EXPECT_EQ(result.exit_code, 2) << set;
+        EXPECT_EQ(result.out, "");
+        return result.error;
+    };
+    EXPECT_THAT(error_of("slo.ttft=0 s"), HasSubstr("slo.ttft = \"0 s\": must be above 0"));
+    EXPECT_THAT(error_of("slo.attainment=0"), HasSubstr("must be above 0"));
+    EXPECT_THAT(error_of("scheduling.chat.kv.tokens=100000000"),
+                HasSubstr("what weights, buffers and runtime leave"));
+    EXPECT_THAT(error_of("deployment.gpu_pace=slowest"), HasSubstr("has no table pace"));
+}
+
+// Eight times the load grows a queue: a comparison must not show its cost as a gain.
+TEST(ServingRun, ACaseThatIsOverloadedSaysSoInAComparison) {
+    const ProcessResult result =
+        run_orrery({"compare", kChat, "--over", "workload.rate_scale=1,8"});
+    EXPECT_EQ(result.exit_code, 0) << result.error;
+    EXPECT_THAT(result.out, HasSubstr("workload.rate_scale=8: OVERLOADED"));
+    EXPECT_THAT(result.out, Not(HasSubstr("workload.rate_scale=1:")));
+}
+
 TEST_F(ServingTrace, ALineOfTenGigabytes) {
     std::ofstream(file_) << header_ << "1,10,5\n";
     std::error_code refused;
