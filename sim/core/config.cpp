@@ -320,6 +320,21 @@ void ConfigNode::reject_unknown_keys() const {
     }
 }
 
+namespace {
+
+// Of a list of objects: the one whose "name" this is, or whose number from 0.
+std::optional<std::size_t> element_named(const Json& list, const std::string& key) {
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        if (list[i].is_object() && list[i].value("name", Json()) == key) return i;
+    }
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        if (std::to_string(i) == key) return i;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
 void ConfigNode::set(std::string_view dotted_path, std::string_view text, std::string_view place) {
     const std::string named =
         place.empty() ? fmt::format("--set {}", dotted_path) : std::string(place);
@@ -338,6 +353,14 @@ void ConfigNode::set(std::string_view dotted_path, std::string_view text, std::s
         const std::string key(dotted_path.substr(begin, dot - begin));
         if (key.empty()) wrong("the key has an empty part");
         if (node->is_null()) *node = Json::object();
+        if (node->is_array()) {
+            const auto at = element_named(*node, key);
+            if (!at) wrong(fmt::format("{} has no element named or numbered {}", walked, key));
+            node = &(*node)[*at];
+            walked += fmt::format("[{}]", *at);
+            begin = dot == std::string_view::npos ? dot : dot + 1;
+            continue;
+        }
         if (!node->is_object()) {
             wrong(fmt::format("{} is not an object", walked.empty() ? "the document" : walked));
         }

@@ -35,6 +35,26 @@ TEST(ConfigSet, ReplacesAddsAndCreatesObjectsOnTheWay) {
     EXPECT_EQ(root.at("name").as_string(), "two words");
 }
 
+// An element of a list by the name it has, or by its number from 0.
+TEST(ConfigSet, ReachesElementsOfLists) {
+    ConfigNode root = ConfigNode::parse(
+        R"({"pools": [{"name": "prefill", "nodes": 4}, {"name": "decode", "nodes": 18}, {}]})",
+        "a.json");
+    root.set("pools.decode.nodes", "36");
+    root.set("pools.0.nodes", "2");
+    root.set("pools.2.name", "third");
+    EXPECT_EQ(root.at("pools").at(0).at("nodes").as_integer(), 2);
+    EXPECT_EQ(root.at("pools").at(1).at("nodes").as_integer(), 36);
+    EXPECT_EQ(root.at("pools").at(2).at("name").as_string(), "third");
+    EXPECT_EQ(message_of([&] { root.set("pools.router.nodes", "1"); }),
+              "--set pools.router.nodes=1: pools has no element named or numbered router");
+    EXPECT_EQ(message_of([&] { root.set("pools.3.nodes", "1"); }),
+              "--set pools.3.nodes=1: pools has no element named or numbered 3");
+    root.set("pools.prefill.nodes", "0", "--over pools.prefill.nodes");
+    EXPECT_EQ(message_of([&] { (void)root.at("pools").at(0).at("nodes").as_integer(1); }),
+              "--over pools.prefill.nodes = 0: must be >= 1");
+}
+
 // JSON where it parses as JSON, text otherwise.
 TEST(ConfigSet, ValuesAreJsonOrText) {
     ConfigNode root = document();
@@ -112,8 +132,8 @@ TEST(ConfigSet, MessagesNameThePlaceThatWasGiven) {
     EXPECT_EQ(message_of([&] { root.at("plan").at("dp"); }), "--set plan.dp: is missing");
     EXPECT_EQ(root.at("list").place(), "a.json: list");
     EXPECT_EQ(root.place("planes"), "a.json: planes");
-    EXPECT_EQ(message_of([&] { root.set("list.0", "1", "--over list.0"); }),
-              "--over list.0=1: list is not an object");
+    EXPECT_EQ(message_of([&] { root.set("list.1", "1", "--over list.1"); }),
+              "--over list.1=1: list has no element named or numbered 1");
     root.set("plan", "1");  // by the program: still what the user gave
     EXPECT_EQ(root.at("plan").place(), "--set plan");
 }
@@ -147,8 +167,8 @@ TEST(ConfigSet, ImpossiblePathsAreRefusedAndChangeNothing) {
     ConfigNode root = document();
     EXPECT_EQ(message_of([&] { root.set("plan.tp.x", "1"); }),
               "--set plan.tp.x=1: plan.tp is not an object");
-    EXPECT_EQ(message_of([&] { root.set("list.0", "1"); }),
-              "--set list.0=1: list is not an object");
+    EXPECT_EQ(message_of([&] { root.set("list.1", "1"); }),
+              "--set list.1=1: list has no element named or numbered 1");
     for (const char* path : {"", ".", "plan.", ".plan", "plan..tp"}) {
         EXPECT_EQ(message_of([&] { root.set(path, "1"); }),
                   std::string("--set ") + path + "=1: the key has an empty part");
