@@ -185,18 +185,20 @@ std::string origin_legend(const RunResult& result, const TerminalStyle& style) {
 }
 
 std::string render_foot(const RunResult& result, const TerminalStyle& style) {
-    std::string line = fmt::format(
-        "{} GPUs ({} simulated, the others are identical), {} operators, {} events; simulated in "
-        "{}",
-        grouped(result.ranks), grouped(result.ranks_simulated), grouped(result.operators),
-        grouped(result.events), format_quantity(result.wall_seconds, "s", 3));
-    if (result.ranks_simulated == result.ranks) {
-        line = fmt::format(
-            "{}, {} operators, {} events; simulated in {}",
-            result.ranks == 1 ? "1 GPU" : grouped(result.ranks) + " GPUs, each simulated",
-            grouped(result.operators), grouped(result.events),
-            format_quantity(result.wall_seconds, "s", 3));
+    const auto counted = [](std::int64_t n, const char* what) {
+        return fmt::format("{} {}{}", grouped(n), what, n == 1 ? "" : "s");
+    };
+    std::string line = counted(result.ranks, "GPU");
+    if (result.ranks_simulated != result.ranks) {
+        line += fmt::format(" ({} simulated, the others are identical)",
+                            grouped(result.ranks_simulated));
+    } else if (result.ranks > 1) {
+        line += ", each simulated";
     }
+    const char* steps = result.kind == "serving" ? "iteration" : "operator";
+    if (result.operators > 0) line += ", " + counted(result.operators, steps);
+    if (result.events > 0) line += ", " + counted(result.events, "event");
+    line += "; simulated in " + format_quantity(result.wall_seconds, "s", 3);
     std::string text;
     for (const std::string& part : wrapped(line, static_cast<std::size_t>(style.width - 2))) {
         text += toned("  " + part, Tone::dim, style.color) + "\n";
