@@ -41,7 +41,7 @@ const std::vector<FamilyPlan>& all_families() {
         {"contention", "contention", 30, "slowdown beside a communication kernel",
          "contention, attention_sms, saturating_sms"},
         {"sustained", "gemm", 75, "GEMMs and a layer's mix under continuous load", "sustained"},
-        {"between_gpus", "between_gpus", 25,
+        {"between_gpus", "between_gpus", 34,
          "a layer's mix under continuous load, by GPU: how far GPUs of one kind differ",
          "between_gpus (of several GPUs)"},
     };
