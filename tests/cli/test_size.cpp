@@ -64,8 +64,9 @@ TEST(SizeCommand, DrawsTheParetoFront) {
                              "The front: nothing else is better in both", "Dominated"}) {
         EXPECT_THAT(result.out, HasSubstr(text));
     }
-    EXPECT_THAT(read_text(dir / "out/pareto.csv"),
-                HasSubstr("deployment,sequences,user_rate [tokens/s],gpu_rate [tokens/s],step [s],"));
+    EXPECT_THAT(
+        read_text(dir / "out/pareto.csv"),
+        HasSubstr("deployment,sequences,user_rate [tokens/s],gpu_rate [tokens/s],step [s],"));
     EXPECT_EQ(ConfigNode::load(dir / "out/result.json").at("kind").as_string(), "pareto");
 }
 
